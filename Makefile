@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What to do with alloclab; `make help` lists it.  How the module is built is in
+# Kbuild, which the kernel's build reads in place of this file.
+
+KERNEL := debian
+
+# A build in place, for any prepared kernel tree, with none of our set-up.
+ifeq ($(origin KDIR),command line)
+modules:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+.PHONY: modules clean
+else
+
+enter := scripts/enter.sh
+
+all:
+	@$(enter) -l make scripts/task.sh build $(KERNEL)
+
+demo test kunit check shell update:
+	@$(enter) -l 'make $@' scripts/task.sh $@
+
+press:
+	@$(enter) scripts/press.py
+
+clean distclean:
+	@scripts/clean.sh $@
+
+help:
+	@sed 1,2d scripts/help
+
+.PHONY: all demo test kunit check shell update press clean distclean help
+endif

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Host side: where the cache is, and who uses it and the clone.
+
+# Sets ALLOCLAB_CACHE, and refuses paths that builds cannot bear.
+find_cache() {
+	local base=${XDG_CACHE_HOME:-${HOME:?is not set}/.cache} path
+
+	ALLOCLAB_CACHE=$(readlink -m -- "$base")/alloclab
+	export ALLOCLAB_CACHE
+	for path in "$PWD" "$ALLOCLAB_CACHE"; do
+		case $path in
+		*[[:space:]:%\#\$\'\"\\\;\&\*\?\(\)\|\<\>\`]*)
+			die "the kernel's build cannot bear a character of the path '$path':" \
+				"move it, or set XDG_CACHE_HOME."
+			;;
+		esac
+	done
+	if [ -e "$ALLOCLAB_CACHE" ] && [ ! -O "$ALLOCLAB_CACHE" ]; then
+		die "$ALLOCLAB_CACHE belongs to $(stat -c %U -- "$ALLOCLAB_CACHE")," \
+			"not to $(id -un): run without sudo, or set XDG_CACHE_HOME."
+	fi
+}
+
+# One command at a time in a clone; the lock is on its directory.
+lock_clone() {
+	local lock
+
+	exec {lock}<.
+	if ! flock -n "$lock"; then
+		say "alloclab: this clone is in use: $(cat out/owner 2>/dev/null); waiting for it"
+		until flock -w 8 "$lock"; do
+			say "  still waiting for $(cat out/owner 2>/dev/null)"
+		done
+	fi
+	mkdir -p out
+	printf '%s\n' "$ALLOCLAB_WHO" >out/owner
+}
+
+# Keeps the cache from being removed as long as this process lives.  Whoever finds
+# it unused tidies up first.
+use_cache() {
+	local lock inode
+
+	while :; do
+		mkdir -p "$ALLOCLAB_CACHE/users" || die "cannot make $ALLOCLAB_CACHE"
+		inode=$(stat -c %i -- "$ALLOCLAB_CACHE")
+		exec {lock}<"$ALLOCLAB_CACHE"
+		if flock -n "$lock"; then
+			tidy
+		fi
+		until flock -s -w 8 "$lock"; do
+			say "  waiting: the cache is being tidied or removed"
+		done
+		# It may have been removed while we waited.
+		[ "$(stat -c %i -- "$ALLOCLAB_CACHE" 2>/dev/null)" = "$inode" ] && break
+		exec {lock}<&-
+	done
+	printf '%s\n' "$ALLOCLAB_WHO" >"$ALLOCLAB_CACHE/users/$$" ||
+		die "cannot write to $ALLOCLAB_CACHE ($(free_mb "$ALLOCLAB_CACHE") MB free)"
+	trap 'stop_ticker; rm -f "$ALLOCLAB_CACHE/users/$$"' EXIT
+}
+
+# Removes what nobody can use any more: what ended runs left half-made, entries of
+# other versions than the recorded ones, and what was not used for KEEP_DAYS (other
+# states of the repository have other entries).
+KEEP_DAYS=14
+tidy() {
+	local old=() entry version
+
+	rm -f "$ALLOCLAB_CACHE"/users/*
+	version=$(sed -n 's/^VERSION=//p' "$ALLOCLAB_CACHE/resolved" 2>/dev/null) || version=
+	for entry in "$ALLOCLAB_CACHE"/{roots,kernels,sources,debs}/*; do
+		if [ -d "$entry" ] && ! useful "$entry" "$version"; then
+			old+=("$entry" "$entry.lock")
+		fi
+	done
+	if ((${#old[@]})); then
+		step "cache: remove what is of no use" ns_rm "${old[@]}"
+	fi
+}
+
+useful() { # ENTRY VERSION
+	case $1 in
+	*.tmp) false ;;
+	*/roots/*.debs) recent "$1" ;;
+	*/roots/*) [[ $1 == *-$(generation) ]] && recent "$1/etc/alloclab-used" ;;
+	*/kernels/*) recent "$1/stamp" && grep -qxF "VERSION=$2" "$1/row" ;;
+	*/sources/*)
+		[[ $1 == */"$2"* ]] &&
+			{ recent "$1" || grep -qsxF "SOURCE=$1" "$ALLOCLAB_CACHE"/kernels/*/row; }
+		;;
+	*/debs/*) [[ $1 == */"$2" ]] ;;
+	esac
+}
+
+# Counted up by 'make update' when the build root is out of date.
+generation() { cat "$ALLOCLAB_CACHE/generation" 2>/dev/null || printf 0; }
+
+recent() { [ -n "$(find "$1" -mtime "-$KEEP_DAYS" 2>/dev/null)" ]; }
+
+# Prints who uses the cache now.
+cache_users() {
+	local file
+
+	for file in "$ALLOCLAB_CACHE"/users/*; do
+		if [ -e "$file" ] && kill -0 "${file##*/}" 2>/dev/null; then
+			cat -- "$file"
+		fi
+	done
+}

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# clean.sh clean|distclean: removes what was built in this clone, and with
+# distclean the cache too.
+
+set -euo pipefail
+cd "$(dirname -- "$(readlink -f -- "$0")")/.."
+. scripts/lib.sh
+. scripts/cache.sh
+. scripts/ns.sh
+
+clean_clone() {
+	local lock
+
+	exec {lock}<.
+	flock -n "$lock" ||
+		die "this clone is in use: $(cat out/owner 2>/dev/null); end that first."
+	rm -rf out alloclab.ko
+	find . -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.rmeta' -o -name '*.dtb' \
+		-o -name '*.dtbo' -o -name '.*.d' -o -name modules.order \
+		-o -name Module.symvers \) -exec rm -f {} +
+	find . -path ./.git -prune -o -type d \( -name __pycache__ -o -name .pytest_cache \) \
+		-prune -exec rm -rf {} +
+}
+
+clean_cache() {
+	local lock
+
+	if [ ! -d "$ALLOCLAB_CACHE" ]; then
+		return
+	fi
+	exec {lock}<"$ALLOCLAB_CACHE"
+	if ! flock -n "$lock"; then
+		say "alloclab: the cache is in use, so nothing is removed:"
+		cache_users >&2
+		exit 1
+	fi
+	megabytes=$(megabytes "$ALLOCLAB_CACHE")
+	ns_rm "$ALLOCLAB_CACHE"
+	say "$ALLOCLAB_CACHE: $megabytes MB given back"
+}
+
+case ${1:-} in
+clean)
+	clean_clone
+	;;
+distclean)
+	find_cache
+	clean_cache
+	clean_clone
+	;;
+*)
+	die "usage: scripts/clean.sh clean|distclean"
+	;;
+esac

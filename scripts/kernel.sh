@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Makes the kernels of scripts/kernels.  Runs in the build root.
+#
+#   kernel.sh dir ROW      prints the directory of the finished row, made if need be:
+#                          build/ (the O= tree), Image, row (KEY=VALUE lines),
+#                          stock: package.deb, which Image came from
+#   kernel.sh modules ROW  the same, with modules/ filled: gpio-sim and what it
+#                          needs, and in modules/order the order to load them in
+#   kernel.sh names        prints the rows
+#
+# Kernel trees hold absolute paths, so a row is made where it stays and its stamp
+# is written last; a row without a stamp is made anew.
+
+set -euo pipefail
+. scripts/lib.sh
+. scripts/recipes.sh
+
+# Sets NAME KIND SOURCE_KIND CONFIG from the table.
+read_row() {
+	read -r NAME KIND SOURCE_KIND CONFIG < <(awk -v n="$1" '$1 == n' scripts/kernels) ||
+		die "no kernel '$1' in scripts/kernels: there are $(names | paste -sd ' ')"
+	[ "$SOURCE_KIND" = backports ] || die "scripts/kernels: unknown source '$SOURCE_KIND'"
+}
+
+names() { awk '!/^#/ && NF { print $1 }' scripts/kernels; }
+
+# The packages of the build root that leave traces in what is built.
+toolchain() {
+	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' 'gcc-*' 'binutils*' rustc \
+		'libstd-rust-*' rust-src bindgen 'libclang*' 'libllvm*' pahole libc6 'libelf1*' \
+		'libssl3*' |
+		grep '^installed '
+}
+
+# Sets RELEASE VERSION SERIES, and DEBS, SOURCE, DIR that follow from them.
+read_versions() {
+	local record
+
+	record=$(scripts/resolve.sh)
+	# shellcheck disable=SC1090
+	. "$record"
+	DEBS=$ALLOCLAB_CACHE/debs/$VERSION
+	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(printf '%s\n' "${LEFT_OUT[@]}" | digest)
+	DIR=$ALLOCLAB_CACHE/kernels/$NAME-$SERIES-$({
+		printf '%s\n' "$NAME" "$KIND" "$RELEASE" "$VERSION" "$SOURCE"
+		toolchain
+		recipe "$KIND"
+		[ "$CONFIG" = - ] || cat "$CONFIG"
+	} | digest)
+}
+
+# fetch PACKAGE...: downloads packages of this version that are not there yet;
+# apt checks them against the archive's signed index.
+fetch() {
+	local missing=() wanted=() package tmp
+
+	for package in "$@"; do
+		[ -e "$DEBS/${package%%:*}.deb" ] || missing+=("$package")
+	done
+	if ((${#missing[@]} == 0)); then
+		return
+	fi
+	mkdir -p "$DEBS"
+	hold "$DEBS.lock" "the kernel packages"
+	for package in "${missing[@]}"; do
+		[ -e "$DEBS/${package%%:*}.deb" ] || wanted+=("$package=$VERSION")
+	done
+	if ((${#wanted[@]})); then
+		tmp=$DEBS/download
+		rm -rf "$tmp"
+		mkdir "$tmp"
+		step -d -w "$tmp" "kernel $RELEASE: download" \
+			env -C "$tmp" apt-get -q download "${wanted[@]}"
+		for package in "${wanted[@]}"; do
+			package=${package%%[:=]*}
+			mv "$tmp/$package"_*.deb "$DEBS/$package.deb"
+		done
+		rmdir "$tmp"
+		note_made
+	fi
+	release
+}
+
+unpack_source() {
+	local package=linux-source-$SERIES
+
+	if [ -d "$SOURCE" ]; then
+		return
+	fi
+	mkdir -p "${SOURCE%/*}"
+	hold "$SOURCE.lock" "the kernel source"
+	if [ ! -d "$SOURCE" ]; then
+		rm -rf "$SOURCE.tmp"
+		fetch "$package"
+		need_mb 2000 "the kernel source"
+		mkdir "$SOURCE.tmp"
+		step "kernel $SERIES: unpack source" \
+			extract_source "$DEBS/$package.deb" "$SOURCE.tmp"
+		mv "$SOURCE.tmp" "$SOURCE"
+		rm "$DEBS/$package.deb"
+		note_made
+	fi
+	release
+}
+
+make_stock() {
+	local build=$DIR/build
+
+	fetch "linux-binary-$RELEASE:arm64" "linux-headers-$RELEASE:arm64"
+	unpack_source
+	stock_config "$DEBS/linux-headers-$RELEASE.deb" "$build" ||
+		die "linux-headers-$RELEASE does not hold what a module needs"
+	step "kernel $NAME: prepare for modules (no rebuild)" prepare "$build"
+	stock_image "$DEBS/linux-binary-$RELEASE.deb" "$DIR" ||
+		die "linux-binary-$RELEASE holds no image"
+}
+
+make_own() {
+	local build=$DIR/build
+
+	unpack_source
+	step "kernel $NAME: configure" own_config "$build" "$PWD/$CONFIG"
+	step "kernel $NAME: build" own_kernel "$build"
+	ln "$build/arch/arm64/boot/Image" "$DIR/Image"
+	mkdir "$DIR/modules"
+	RELEASE=$(cat "$build/include/config/kernel.release")
+}
+
+make_row() {
+	read_row "$1"
+	read_versions
+	if [ -e "$DIR/stamp" ]; then
+		touch "$DIR/stamp"
+		return
+	fi
+	mkdir -p "${DIR%/*}"
+	hold "$DIR.lock" "kernel $NAME"
+	if [ ! -e "$DIR/stamp" ]; then
+		rm -rf "$DIR"
+		need_mb 1500 "kernel $NAME"
+		mkdir -p "$DIR/build"
+		"make_$KIND"
+		printf '%s\n' "NAME=$NAME" "KIND=$KIND" "RELEASE=$RELEASE" \
+			"VERSION=$VERSION" "SOURCE=$SOURCE" >"$DIR/row"
+		: >"$DIR/stamp"
+		note_made
+	fi
+	release
+}
+
+# Own kernels have what we need built in.
+add_modules() {
+	if [ "$KIND" = own ] || [ -d "$DIR/modules" ]; then
+		return
+	fi
+	fetch "linux-modules-$RELEASE:arm64"
+	hold "$DIR.lock" "kernel $NAME"
+	if [ ! -d "$DIR/modules" ]; then
+		step "kernel $NAME: gpio-sim" \
+			stock_modules "$DEBS/linux-modules-$RELEASE.deb" "$DIR/modules.tmp"
+		mv "$DIR/modules.tmp" "$DIR/modules"
+		note_made
+	fi
+	release
+}
+
+case ${1:-} in
+dir)
+	make_row "${2:?a row}"
+	;;
+modules)
+	make_row "${2:?a row}"
+	add_modules
+	;;
+names)
+	names
+	exit
+	;;
+*)
+	die "usage: scripts/kernel.sh dir ROW | modules ROW | names"
+	;;
+esac
+printf '%s\n' "$DIR"

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# How kernel.sh unpacks a source and makes the two kinds of kernel.  The text of
+# these functions is part of the names of what they make: a change makes anew.
+
+# What no build of ours reads.
+LEFT_OUT=(
+	'*/Documentation/[!r]*/*' '*/tools/perf/*' '*/tools/testing/selftests/*'
+	'*/drivers/gpu/drm/amd/*.[ch]'
+)
+
+# Options in which a stock tree may differ from Debian's own build: versions of
+# tools that leave no trace in the layout of data, and what needs a C library for
+# arm64, a compiler for 32-bit Arm or signing keys.
+MAY_DIFFER='^(# )?CONFIG_(CC_VERSION_TEXT|GCC_VERSION|AS_VERSION|LD_VERSION|PAHOLE_VERSION'
+MAY_DIFFER+='|BINDGEN_VERSION_TEXT|CC_CAN_LINK(_STATIC)?|(THUMB2_)?COMPAT_VDSO'
+MAY_DIFFER+='|OPENSSL_SUPPORTS_ML_DSA|MODULE_SIG_KEY_TYPE_MLDSA_[0-9]+)[ =]'
+
+extract_source() { # DEB DIR
+	local exclude=() pattern tar
+
+	for pattern in "${LEFT_OUT[@]}"; do
+		exclude+=(--exclude="$pattern")
+	done
+	tar=$(dpkg-deb -c "$1" | sed -n 's|.* \(\./usr/src/linux-source-[^ ]*\.tar\.xz\)$|\1|p')
+	dpkg-deb --fsys-tarfile "$1" | tar -xO -f - "$tar" | xz -dcT0 |
+		tar -x -f - -C "$2" --strip-components=1 --no-same-owner "${exclude[@]}"
+}
+
+# The configuration and symbols of Debian's build, and its variables without the
+# ones for a 32-bit Arm compiler.
+stock_config() { # DEB BUILD
+	local headers=./usr/src/linux-headers-$RELEASE
+
+	dpkg-deb --fsys-tarfile "$1" |
+		tar -x -f - -C "$2" --strip-components=4 --no-same-owner \
+			"$headers/.config" "$headers/Module.symvers" "$headers/.kernelvariables" &&
+		cp "$2/.config" "$2/config.debian" &&
+		sed -i -nE '/^override (ARCH|KERNELRELEASE|CROSS_COMPILE) =/p' "$2/.kernelvariables"
+}
+
+prepare() { # BUILD
+	make -C "$SOURCE" O="$1" olddefconfig &&
+		same_config "$1" &&
+		make -C "$SOURCE" O="$1" -j"$(nproc)" modules_prepare
+}
+
+# A module is only safe in the stock kernel if every option is the same.
+same_config() { # BUILD
+	local differences
+
+	differences=$(diff <(grep -E '^(# )?CONFIG_' "$1/config.debian" | sort) \
+		<(grep -E '^(# )?CONFIG_' "$1/.config" | sort) |
+		sed -n 's/^[<>] //p' | grep -vE "$MAY_DIFFER")
+	if [ -n "$differences" ]; then
+		printf 'The configuration is not the one of Debian'\''s build:\n%s\n' "$differences"
+		return 1
+	fi
+}
+
+stock_image() { # DEB DIR
+	local image=./usr/lib/modules/$RELEASE/vmlinuz
+
+	dpkg-deb --fsys-tarfile "$1" | tar -xO -f - "$image" >"$2/Image" && ln "$1" "$2/package.deb"
+}
+
+# add_module TAR DIR NAME: unpacks a module after those it depends on, and writes
+# its name to DIR/order.
+add_module() {
+	local file need pattern
+
+	if grep -qsx "$3.ko" "$2/order"; then
+		return
+	fi
+	pattern=${3//[-_]/[-_]}
+	file=$(tar -t -f "$1" | grep "/$pattern\.ko\.xz\$") &&
+		tar -xO -f "$1" "$file" | xz -dc >"$2/$3.ko" || return
+	for need in $(modinfo -F depends "$2/$3.ko" | tr , ' '); do
+		add_module "$1" "$2" "$need" || return
+	done
+	printf '%s.ko\n' "$3" >>"$2/order"
+}
+
+stock_modules() { # DEB DIR
+	local tar=$2/all.tar
+
+	rm -rf "$2" && mkdir "$2" && dpkg-deb --fsys-tarfile "$1" >"$tar" &&
+		add_module "$tar" "$2" gpio-sim && rm "$tar"
+}
+
+own_config() { # BUILD FRAGMENT
+	local config=$1/.config
+
+	printf 'override %s\n' 'ARCH = arm64' 'CROSS_COMPILE = aarch64-linux-gnu-' \
+		>"$1/.kernelvariables" &&
+		make -C "$SOURCE" O="$1" ARCH=arm64 allnoconfig &&
+		(cd "$1" && ARCH=arm64 "$SOURCE/scripts/kconfig/merge_config.sh" -m .config "$2") &&
+		make -C "$SOURCE" O="$1" olddefconfig &&
+		took_effect "$config" "$2"
+}
+
+# Every line of the fragment must be in the result.
+took_effect() { # CONFIG FRAGMENT
+	local line bad=0
+
+	while read -r line; do
+		case $line in
+		CONFIG_*=n) ! grep -q "^${line%n}" "$1" ;;
+		CONFIG_*=*) grep -qxF -- "$line" "$1" ;;
+		esac || { printf 'no effect: %s\n' "$line" && bad=1; }
+	done <"$2"
+	return "$bad"
+}
+
+own_kernel() { # BUILD
+	make -C "$SOURCE" O="$1" -j"$(nproc)" Image modules
+}
+
+# recipe KIND: the text of what makes a row.
+recipe() {
+	case $1 in
+	stock) declare -p MAY_DIFFER && declare -f stock_config prepare same_config stock_image ;;
+	own) declare -f own_config took_effect own_kernel ;;
+	esac
+}

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Host side: makes the build root, a Debian 13 whose rustc is the one that built
+# Debian's kernel.  Its name in the cache is a digest of what goes into it; it is
+# made beside and renamed when complete.
+
+ROOT_SUITE=trixie
+
+# What every host needs; the compiler for arm64 is added by root_packages.
+ROOT_PACKAGES=(
+	# kernel
+	make gcc libc6-dev flex bison bc libelf-dev libssl-dev libdw-dev pahole
+	python3 rustc rust-src bindgen cpio kmod xz-utils
+	# guest
+	device-tree-compiler qemu-system-arm
+	# tests and checks
+	python3-pytest python3-qemu-qmp dt-schema flake8 shellcheck
+	rustfmt rust-clippy perl
+)
+
+# Documentation and translations are left out, and dpkg need not sync.
+ROOT_DPKG=(
+	'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/man/*'
+	'path-exclude=/usr/share/info/*' 'path-exclude=/usr/share/locale/*'
+	force-unsafe-io
+)
+ROOT_APT=(
+	'APT::Install-Recommends "false"' 'APT::Sandbox::User "root"'
+	'Acquire::Languages "none"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"'
+	'Acquire::https::Timeout "20"'
+)
+
+root_packages() {
+	printf '%s\n' "${ROOT_PACKAGES[@]}"
+	if [ "$1" = amd64 ]; then
+		printf '%s\n' gcc-aarch64-linux-gnu
+	fi
+}
+
+root_key() {
+	{
+		printf '%s\n' "$1" "$ROOT_SUITE" "${ROOT_DPKG[@]}" "${ROOT_APT[@]}"
+		root_packages "$1"
+		declare -f bootstrap write_sources fill_root
+	} | digest
+	printf -- '-%s' "$(generation)"
+}
+
+# The hook that mmdebstrap calls before its first download: backports, and their
+# sources, from wherever the suite itself comes.
+write_sources() {
+	local list=$1/etc/apt/sources.list file line="^deb (.*) $ROOT_SUITE (.*)"
+
+	if grep -qsE "$line" "$list"; then
+		sed -nE "s/$line/deb \1 $ROOT_SUITE-backports \2/p" "$list" |
+			sed 'p; s/^deb /deb-src /' >"$list.d/backports.list"
+		return
+	fi
+	file=$(grep -lsE "^Suites:.* $ROOT_SUITE( |\$)" "$list".d/*.sources | head -n 1)
+	[ -n "$file" ] || return 1
+	sed -e '/^$/,$d' -e "s/^Suites:.*/Suites: $ROOT_SUITE-backports/" \
+		-e 's/^Types:.*/Types: deb deb-src/' "$file" >"$list.d/backports.sources"
+}
+
+# bootstrap ARCH DIR: apt's base system; tells how long the download took.
+bootstrap() {
+	local option out reader rc=0 command=(mmdebstrap --variant=apt --format=directory)
+
+	if [ "$(id -u)" -eq 0 ]; then
+		command+=(--mode=root)
+	else
+		command+=(--mode=unshare)
+	fi
+	for option in "${ROOT_DPKG[@]}"; do
+		command+=(--dpkgopt="$option")
+	done
+	for option in "${ROOT_APT[@]}"; do
+		command+=(--aptopt="$option")
+	done
+	if [ "$1" = amd64 ]; then
+		command+=("--architectures=amd64,arm64")
+	fi
+	command+=(--skip=cleanup/apt/lists
+		--setup-hook="$BASH -c '. $PWD/scripts/root.sh && write_sources \$1' hook \"\$1\""
+		"$ROOT_SUITE" "$2")
+	exec {out}> >(stamp_download)
+	reader=$!
+	in_ns "${command[@]}" >&"$out" 2>&1 || rc=$?
+	exec {out}>&-
+	wait "$reader"
+	return "$rc"
+}
+
+# Passes on what mmdebstrap says, and adds how long it downloaded.
+stamp_download() {
+	local line begin=0
+
+	while IFS= read -r line; do
+		printf '%s\n' "$line"
+		case $line in
+		*'running apt-get update'*) begin=$(now) ;;
+		*'extracting archives'*) printf 'alloclab-download: %s\n' "$(($(now) - begin))" ;;
+		esac
+	done
+}
+
+# fill_root ARCH DIR ARCHIVES: the packages, and a static busybox for the guest.
+fill_root() {
+	local apt=(apt-get -y -o Dir::Cache::archives="$3") packages
+
+	mapfile -t packages < <(root_packages "$1")
+	step -d -w "$3" "build root: download packages" \
+		in_root "$2" "${apt[@]}" --download-only install "${packages[@]}"
+	step "build root: install packages" \
+		in_root "$2" "${apt[@]}" install "${packages[@]}"
+	step -d "build root: busybox for the guest" in_root "$2" sh -ec '
+		mkdir -p /usr/lib/alloclab
+		cd /tmp
+		apt-get download busybox-static:arm64
+		dpkg-deb -x busybox-static_*.deb busybox
+		cp busybox/usr/bin/busybox /usr/lib/alloclab/busybox-arm64'
+}
+
+# make_root ARCH: sets ROOT to the complete root, which is made if need be.
+make_root() {
+	local arch=$1 key tmp
+
+	key=$(root_key "$arch" | tr -d '\n')
+	ROOT=$ALLOCLAB_CACHE/roots/$key
+	if [ -d "$ROOT" ]; then
+		touch "$ROOT/etc/alloclab-used"
+		return
+	fi
+	check_packages
+	check_namespaces
+	mkdir -p "$ALLOCLAB_CACHE/roots"
+	hold "$ROOT.lock" "the build root"
+	if [ -d "$ROOT" ]; then
+		release
+		return
+	fi
+	say "First run: about 600 MB are downloaded and up to 5 GB of disk used in" \
+		"$ALLOCLAB_CACHE (make test: 700 MB, 6 GB)."
+	need_mb 5500 "set-up"
+	tmp=$ROOT.tmp
+	if [ -e "$tmp" ]; then
+		step "build root: remove what an ended run left" ns_rm "$tmp"
+	fi
+	mkdir -p "$ROOT.debs/partial"
+	step "build root: base system" bootstrap "$arch" "$tmp"
+	fill_root "$arch" "$tmp" "$ROOT.debs"
+	rm -rf "$ROOT.debs"
+	: >"$tmp/etc/alloclab-used"
+	mv "$tmp" "$ROOT"
+	note_made
+	release
+}
