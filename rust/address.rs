@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Kernel addresses that can be shown without giving them away.
+//!
+//! C header: [`include/linux/sprintf.h`](srctree/include/linux/sprintf.h)
+
+use core::ffi::CStr;
+
+use kernel::{
+    ffi::{
+        c_char,
+        c_int,
+        c_void, //
+    },
+    fmt, //
+};
+
+extern "C" {
+    fn alloclab_format_hashed(buf: *mut c_char, size: usize, address: *const c_void) -> c_int;
+    fn alloclab_format_restricted(buf: *mut c_char, size: usize, address: *const c_void) -> c_int;
+}
+
+/// The signature that the two C formatters share.
+type Format = unsafe extern "C" fn(*mut c_char, usize, *const c_void) -> c_int;
+
+/// Room for 16 digits, or for `(____ptrval____)`, and the terminating zero.
+const TEXT_BYTES: usize = 24;
+
+/// A virtual address of the kernel, for showing only: it cannot be turned back into a pointer.
+///
+/// It has no `Display` of its own, so that each place says how much it may show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address(*const c_void);
+
+// SAFETY: The pointer is only printed, never dereferenced.
+unsafe impl Send for Address {}
+
+// SAFETY: As for `Send`.
+unsafe impl Sync for Address {}
+
+impl Address {
+    /// Takes the address of what `pointer` points to.
+    pub(crate) fn of<T: ?Sized>(pointer: *const T) -> Self {
+        Self(pointer.cast())
+    }
+
+    /// Shows the address as `%p` does: hashed, the same for the same address until the next boot.
+    ///
+    /// Fit for the kernel log. Any context.
+    pub(crate) fn hashed(self) -> impl fmt::Display {
+        Shown {
+            address: self,
+            format: alloclab_format_hashed,
+        }
+    }
+
+    /// Shows the address as `%pK` does: by `kernel.kptr_restrict` and the reader's capabilities.
+    ///
+    /// Fit for files that only root reads, in the context of the reading process. It shows what
+    /// `/proc/vmallocinfo` shows to the same process.
+    pub(crate) fn restricted(self) -> impl fmt::Display {
+        Shown {
+            address: self,
+            format: alloclab_format_restricted,
+        }
+    }
+}
+
+struct Shown {
+    address: Address,
+    format: Format,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0u8; TEXT_BYTES];
+
+        // SAFETY:
+        // - `text` is valid for writes of `TEXT_BYTES` bytes.
+        // - `scnprintf` terminates what it writes, within that size.
+        // - `%p` and `%pK` print the pointer's value and do not dereference it.
+        unsafe { (self.format)(text.as_mut_ptr().cast(), TEXT_BYTES, self.address.0) };
+
+        let text = CStr::from_bytes_until_nul(&text).map_err(|_| fmt::Error)?;
+        f.write_str(text.to_str().map_err(|_| fmt::Error)?)
+    }
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! debugfs files that may be held open while their device is unbound or their module removed.
+//!
+//! The files of `kernel::debugfs` have no owner: one that is held open across `rmmod` calls into
+//! memory that is gone. These have one, so that `rmmod` says EBUSY while a file is open; unbind
+//! always works, and what is still open then answers EIO.
+//!
+//! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
+
+use core::marker::PhantomData;
+
+use kernel::{
+    bindings,
+    error::{
+        from_err_ptr,
+        from_result, //
+    },
+    ffi::{
+        c_char,
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+    seq_file::SeqFile,
+    str::CStr,
+    sync::Arc,
+    types::Opaque,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+use super::bound::{
+    self,
+    Attached, //
+};
+
+#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
+extern "C" {
+    static __this_module: Opaque<bindings::module>;
+
+    fn alloclab_debugfs_create_dir(
+        name: *const c_char,
+        parent: *mut bindings::dentry,
+    ) -> *mut bindings::dentry;
+    fn alloclab_debugfs_create_file(
+        name: *const c_char,
+        mode: bindings::umode_t,
+        parent: *mut bindings::dentry,
+        data: *mut c_void,
+        fops: *const bindings::file_operations,
+    ) -> *mut bindings::dentry;
+    fn alloclab_debugfs_lookup(
+        name: *const c_char,
+        parent: *mut bindings::dentry,
+    ) -> *mut bindings::dentry;
+    fn alloclab_debugfs_remove(dentry: *mut bindings::dentry);
+    fn alloclab_dput(dentry: *mut bindings::dentry);
+}
+
+/// The most bytes of one write that a file looks at.
+pub(crate) const TEXT_BYTES: usize = 128;
+
+/// What was written to a file.
+pub(crate) struct Text<'a> {
+    /// The first [`TEXT_BYTES`] bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Whether there were more.
+    pub(crate) cut: bool,
+}
+
+/// Shows a file's content. Runs in the reader's context; may sleep.
+pub(crate) type Read<T> = fn(&Attached<T>, &SeqFile);
+
+/// Carries out a write, all or nothing. Runs in the writer's context; may sleep.
+///
+/// It must return soon once [`Attached::is_closing`] says so.
+pub(crate) type Write<T> = fn(&Attached<T>, Text<'_>) -> Result;
+
+/// One file, seen from the driver.
+pub(crate) struct File<T: 'static> {
+    pub(crate) name: &'static CStr,
+    pub(crate) read: Option<Read<T>>,
+    pub(crate) write: Option<Write<T>>,
+}
+
+impl<T: Send + Sync> File<T> {
+    /// 0600, 0400 or 0200: a file is for its owner, root, alone.
+    fn mode(&self) -> bindings::umode_t {
+        let read = if self.read.is_some() { 0o400 } else { 0 };
+        let write = if self.write.is_some() { 0o200 } else { 0 };
+        read | write
+    }
+
+    fn operations(&self) -> &'static bindings::file_operations {
+        match (self.read, self.write) {
+            (Some(_), Some(_)) => &Operations::<T>::BOTH,
+            (_, None) => &Operations::<T>::READ,
+            (None, Some(_)) => &Operations::<T>::WRITE,
+        }
+    }
+}
+
+/// A directory; dropping it removes it with all that is in it.
+///
+/// The drop sleeps until no file operation in it runs any more.
+///
+/// # Invariants
+///
+/// The pointer is a directory that `debugfs_create_dir` returned and nobody else removes.
+pub(crate) struct Dir(*mut bindings::dentry);
+
+// SAFETY: debugfs directories may be used and removed from any thread.
+unsafe impl Send for Dir {}
+
+// SAFETY: As for `Send`; debugfs does its own locking.
+unsafe impl Sync for Dir {}
+
+impl Dir {
+    /// Makes a directory at the top of debugfs.
+    ///
+    /// Sleeps. Returns `ENODEV` where the kernel has no debugfs, `EPERM` where it is turned off,
+    /// `EEXIST`, `ENOMEM`.
+    pub(super) fn new(name: &CStr) -> Result<Self> {
+        // SAFETY: No parent means the top of debugfs.
+        unsafe { Self::create(name, core::ptr::null_mut()) }
+    }
+
+    /// Makes the directory `name` in the directory `top` that [`Dir::new`] made.
+    ///
+    /// Sleeps. Returns `ENODEV` where there is no `top`, otherwise as [`Dir::new`].
+    pub(super) fn within(top: &CStr, name: &CStr) -> Result<Self> {
+        // SAFETY: No parent means the top of debugfs. The name is terminated.
+        let top = unsafe { alloclab_debugfs_lookup(top.as_char_ptr(), core::ptr::null_mut()) };
+        // An error where the kernel has no debugfs, null where it has no such directory.
+        let top = from_err_ptr(top)?;
+        if top.is_null() {
+            return Err(ENODEV);
+        }
+
+        // SAFETY: `top` is a directory of debugfs, on which the look-up took a reference.
+        let dir = unsafe { Self::create(name, top) };
+
+        // SAFETY: Gives back the reference that the look-up took.
+        unsafe { alloclab_dput(top) };
+        dir
+    }
+
+    /// # Safety
+    ///
+    /// `parent` must be null or a directory of debugfs that lives for as long as this call.
+    unsafe fn create(name: &CStr, parent: *mut bindings::dentry) -> Result<Self> {
+        // SAFETY: The name is terminated; `parent` is as this function requires.
+        let dir = from_err_ptr(unsafe { alloclab_debugfs_create_dir(name.as_char_ptr(), parent) })?;
+
+        // INVARIANT: `dir` is the new directory, and this is the only handle to it.
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, the directory is ours to remove.
+        unsafe { alloclab_debugfs_remove(self.0) };
+    }
+}
+
+/// What a file's inode points to.
+struct Node<T: 'static> {
+    attached: Arc<Attached<T>>,
+    file: &'static File<T>,
+}
+
+/// The files of one device in a directory of its own; dropping it removes them.
+///
+/// The drop tells running operations that they are to end, and sleeps until they have.
+pub(crate) struct Files<T: Send + Sync + 'static> {
+    // Dropped before `nodes`: after it nothing uses a node any more.
+    dir: Option<Dir>,
+    nodes: KVec<Node<T>>,
+    attached: Arc<Attached<T>>,
+}
+
+impl<T: Send + Sync + 'static> Files<T> {
+    /// Makes the directory `top`/DEVICE with `files` in it.
+    ///
+    /// Where the kernel has no debugfs or has it turned off, there are simply no files. Sleeps.
+    /// Returns `EEXIST`, `ENOMEM`.
+    pub(super) fn new(
+        top: &CStr,
+        files: &'static [File<T>],
+        attached: Arc<Attached<T>>,
+    ) -> Result<Self> {
+        let mut nodes = KVec::with_capacity(files.len(), GFP_KERNEL)?;
+        for file in files {
+            let node = Node {
+                attached: attached.clone(),
+                file,
+            };
+            nodes.push(node, GFP_KERNEL)?;
+        }
+
+        let dir = match Dir::within(top, bound::name(&attached.dev)) {
+            Ok(dir) => Some(dir),
+            Err(e) if e == ENODEV || e == EPERM => None,
+            Err(e) => return Err(e),
+        };
+        let files = Self {
+            dir,
+            nodes,
+            attached,
+        };
+
+        if let Some(dir) = &files.dir {
+            for node in files.nodes.iter() {
+                // SAFETY:
+                // - The name is terminated and `dir` is a directory of debugfs.
+                // - The operations expect a `Node<T>` as the inode's data. `node` lies in a vector
+                //   that is not changed any more and is dropped after the directory; debugfs lets
+                //   no operation but `release`, which does not use it, outlive that.
+                from_err_ptr(unsafe {
+                    alloclab_debugfs_create_file(
+                        node.file.name.as_char_ptr(),
+                        node.file.mode(),
+                        dir.0,
+                        core::ptr::from_ref(node).cast_mut().cast(),
+                        node.file.operations(),
+                    )
+                })?;
+            }
+        }
+        Ok(files)
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for Files<T> {
+    fn drop(&mut self) {
+        self.attached.close();
+    }
+}
+
+/// The C side of [`File`]: `seq_file` for reading, and the text of one write.
+struct Operations<T>(PhantomData<T>);
+
+impl<T: Send + Sync + 'static> Operations<T> {
+    const WRITE: bindings::file_operations = bindings::file_operations {
+        // CAST: `Opaque` is a transparent wrapper, and lets C change what it wraps.
+        owner: (&raw const __this_module)
+            .cast::<bindings::module>()
+            .cast_mut(),
+        open: Some(Self::open),
+        release: Some(bindings::single_release),
+        write: Some(Self::write),
+        llseek: Some(bindings::noop_llseek),
+        ..pin_init::zeroed()
+    };
+
+    const READ: bindings::file_operations = bindings::file_operations {
+        read: Some(bindings::seq_read),
+        llseek: Some(bindings::seq_lseek),
+        write: None,
+        ..Self::WRITE
+    };
+
+    const BOTH: bindings::file_operations = bindings::file_operations {
+        write: Some(Self::write),
+        ..Self::READ
+    };
+
+    /// # Safety
+    ///
+    /// To be called by debugfs only, for a file that [`Files::new`] made.
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: debugfs passes a valid inode.
+        let node = unsafe { (*inode).i_private };
+
+        // SAFETY: debugfs passes a valid file that is being opened. `show` gets the inode's data.
+        unsafe { bindings::single_open(file, Some(Self::show), node) }
+    }
+
+    /// # Safety
+    ///
+    /// To be called by `seq_read` only, for a file that [`Operations::open`] opened.
+    unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+        // SAFETY: `single_open` stored the inode's data, a `Node<T>`; debugfs does not let it go
+        // away while an operation runs.
+        let node = unsafe { &*(*seq).private.cast::<Node<T>>() };
+
+        // SAFETY: `seq` is valid and only this thread uses it during the call.
+        let seq = unsafe { SeqFile::from_raw(seq) };
+
+        if let Some(read) = node.file.read {
+            read(&node.attached, seq);
+        }
+        0
+    }
+
+    /// # Safety
+    ///
+    /// To be called by debugfs only, for a file that [`Operations::open`] opened.
+    unsafe extern "C" fn write(
+        file: *mut bindings::file,
+        text: *const c_char,
+        len: usize,
+        _: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: `single_open` stored a `seq_file` in the file, and in it the inode's data, a
+        // `Node<T>`; debugfs does not let it go away while an operation runs.
+        let node = unsafe {
+            let seq = (*file).private_data.cast::<bindings::seq_file>();
+            &*(*seq).private.cast::<Node<T>>()
+        };
+
+        from_result(|| {
+            let write = node.file.write.ok_or(EINVAL)?;
+            let mut bytes = [0u8; TEXT_BYTES];
+            let shown = len.min(TEXT_BYTES);
+            let bytes = bytes.get_mut(..shown).ok_or(EINVAL)?;
+
+            UserSlice::new(UserPtr::from_ptr(text.cast_mut().cast()), shown)
+                .reader()
+                .read_slice(bytes)?;
+
+            let text = Text {
+                bytes,
+                cut: len > shown,
+            };
+            write(&node.attached, text)?;
+            Ok(isize::try_from(len)?)
+        })
+    }
+}

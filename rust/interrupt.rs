@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A threaded interrupt, the same on every kernel version and on every kind of controller.
+//!
+//! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
+
+use core::marker::PhantomData;
+
+use kernel::{
+    ffi::{
+        c_int,
+        c_uint, //
+    },
+    irq::{
+        Flags,
+        IrqRequest,
+        IrqReturn,
+        ThreadedHandler,
+        ThreadedIrqReturn,
+        ThreadedRegistration, //
+    },
+    prelude::*,
+    str::CStr, //
+};
+
+#[cfg(not(kernel_7_3))]
+use kernel::device::{
+    Bound,
+    Device, //
+};
+
+extern "C" {
+    fn alloclab_irq_is_nested(irq: c_uint) -> c_int;
+}
+
+/// What the hard half asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Nothing more is to be done.
+    Nothing,
+    /// The thread half is to run.
+    Thread,
+}
+
+/// The two halves of an interrupt handler.
+pub(crate) trait Halves: Send + Sync + 'static {
+    /// Runs in hard interrupt context: must not sleep.
+    ///
+    /// On a controller behind a slow bus, such as an I2C GPIO expander, it runs in the thread of
+    /// the controller's own interrupt.
+    fn hard(&self) -> Wake;
+
+    /// Runs in a kernel thread, after [`Halves::hard`] asked for it. May sleep.
+    ///
+    /// Several calls of `hard` may lead to one call of `thread`.
+    fn thread(&self);
+}
+
+/// Adapts [`Halves`] to the handler trait of this kernel version.
+struct Handler<H> {
+    halves: H,
+    // The interrupt core calls no hard half of an interrupt that is nested in another's thread.
+    nested: bool,
+}
+
+impl<H: Halves> Handler<H> {
+    fn run_hard(&self) -> ThreadedIrqReturn {
+        match self.halves.hard() {
+            Wake::Nothing => ThreadedIrqReturn::Handled,
+            Wake::Thread => ThreadedIrqReturn::WakeThread,
+        }
+    }
+
+    fn run_thread(&self) -> IrqReturn {
+        if !self.nested || self.halves.hard() == Wake::Thread {
+            self.halves.thread();
+        }
+        IrqReturn::Handled
+    }
+}
+
+#[cfg(kernel_7_3)]
+impl<H: Halves> ThreadedHandler for Handler<H> {
+    fn handle(&self) -> ThreadedIrqReturn {
+        self.run_hard()
+    }
+
+    fn handle_threaded(&self) -> IrqReturn {
+        self.run_thread()
+    }
+}
+
+#[cfg(not(kernel_7_3))]
+impl<H: Halves> ThreadedHandler for Handler<H> {
+    fn handle(&self, _dev: &Device<Bound>) -> ThreadedIrqReturn {
+        self.run_hard()
+    }
+
+    fn handle_threaded(&self, _dev: &Device<Bound>) -> IrqReturn {
+        self.run_thread()
+    }
+}
+
+#[cfg(kernel_7_3)]
+type Registration<'a, H> = ThreadedRegistration<'a, Handler<H>>;
+
+#[cfg(not(kernel_7_3))]
+type Registration<H> = ThreadedRegistration<Handler<H>>;
+
+/// A requested interrupt, on the falling edge; dropping it frees it.
+///
+/// The drop sleeps until neither half runs and every wake-up of the thread half was carried out.
+#[pin_data]
+pub(crate) struct Interrupt<'a, H: Halves> {
+    #[cfg(kernel_7_3)]
+    #[pin]
+    registration: Registration<'a, H>,
+
+    #[cfg(not(kernel_7_3))]
+    #[pin]
+    registration: Registration<H>,
+
+    // Older kernels do not tie the registration to the device's lifetime in its type.
+    _request: PhantomData<&'a ()>,
+}
+
+impl<'a, H: Halves> Interrupt<'a, H> {
+    /// Requests the interrupt; `halves` may be called before this returns.
+    ///
+    /// `name` is shown in `/proc/interrupts`. The trigger is passed here because some controllers
+    /// ignore the one in the device tree. Sleeps. Returns `EBUSY` when the line is taken, `EINVAL`
+    /// when its controller cannot do falling edges, `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// The value must be dropped, and not forgotten, before the device is unbound.
+    pub(super) unsafe fn new(
+        request: IrqRequest<'a>,
+        name: &'static CStr,
+        halves: H,
+    ) -> impl PinInit<Self, Error> + 'a {
+        // SAFETY: The function takes any number.
+        let nested = unsafe { alloclab_irq_is_nested(request.irq()) } != 0;
+        let handler = Ok(Handler { halves, nested });
+
+        let trigger = Flags::TRIGGER_FALLING;
+
+        // SAFETY: The caller drops the registration.
+        #[cfg(kernel_7_3)]
+        let registration = unsafe { Registration::new(request, trigger, name, handler) };
+
+        #[cfg(not(kernel_7_3))]
+        let registration = Registration::new(request, trigger, name, handler);
+
+        try_pin_init!(Self {
+            registration <- registration,
+            _request: PhantomData,
+        })
+    }
+}

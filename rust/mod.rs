@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the driver needs and the `kernel` crate does not have yet.
+//!
+//! A staging area for code that belongs in the `kernel` crate, written as if to be sent there. It
+//! is the only home of `unsafe` and of every difference between kernel versions, and it names
+//! nothing of the driver: `src/` depends on it, never the other way round.
+
+pub(crate) mod address;
+pub(crate) mod bound;
+pub(crate) mod buffer;
+pub(crate) mod debugfs;
+pub(crate) mod dma;
+pub(crate) mod errno;
+pub(crate) mod gfp;
+pub(crate) mod interrupt;
+pub(crate) mod limits;
+pub(crate) mod platform;
+pub(crate) mod property;
+pub(crate) mod ratelimit;

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A platform driver with an interrupt and debugfs files, the same on every kernel version.
+//!
+//! It owns the order in which a device is put together and taken apart, on which the soundness of
+//! [`BoundDevice`] rests.
+//!
+//! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
+
+use core::marker::PhantomData;
+
+use kernel::{
+    device::{
+        Bound,
+        Core,
+        Device, //
+    },
+    dma::{
+        Device as _,
+        DmaMask, //
+    },
+    driver,
+    irq::IrqRequest,
+    of,
+    platform,
+    prelude::*,
+    str::CStr,
+    sync::Arc, //
+};
+
+use super::{
+    bound::{
+        Attached,
+        BoundDevice, //
+    },
+    debugfs::{
+        Dir,
+        File,
+        Files, //
+    },
+    errno::Errno,
+    interrupt::{
+        Halves,
+        Interrupt,
+        Wake, //
+    },
+    property::Property, //
+};
+
+/// What a driver provides; `Self` is its data for one device.
+pub(crate) trait Driver: Sized + Send + Sync + 'static {
+    /// The name of the driver, of its interrupts and of its debugfs directory.
+    const NAME: &'static CStr;
+
+    /// The device-tree nodes that it drives.
+    const OF_ID_TABLE: of::IdTable<()>;
+
+    /// Its debugfs files.
+    const FILES: &'static [File<Self>];
+
+    /// Reads the node of `dev` and prepares the data. Sleeps.
+    ///
+    /// It logs what is wrong with a node.
+    fn probe(dev: &Device<Bound>) -> Result<impl PinInit<Self, Error>>;
+
+    /// Called once everything is in place. Sleeps.
+    fn ready(&self, dev: &Device<Bound>, irq: u32);
+
+    /// The hard half of the interrupt: hard interrupt context, must not sleep.
+    fn hard(&self) -> Wake;
+
+    /// The thread half of the interrupt. May sleep.
+    fn thread(&self, dev: &Device<Bound>);
+
+    /// Called after the last of the other callbacks, with the device still bound. Sleeps.
+    fn unbind(&self, dev: &Device<Bound>);
+}
+
+impl<T: Driver> Halves for Arc<Attached<T>> {
+    fn hard(&self) -> Wake {
+        self.data.hard()
+    }
+
+    fn thread(&self) {
+        self.data.thread(&self.dev);
+    }
+}
+
+/// The last reference to a device's data; dropping it tells the driver first.
+struct Last<T: Driver>(Arc<Attached<T>>);
+
+impl<T: Driver> Drop for Last<T> {
+    fn drop(&mut self) {
+        self.0.data.unbind(&self.0.dev);
+    }
+}
+
+/// Everything that belongs to one bound device, dropped from top to bottom.
+///
+/// The order is the proof of [`BoundDevice`]: no interrupt runs, then no file operation, and then
+/// the data goes, all while the driver core drops the driver data, before it releases devres.
+pub(crate) struct Assembly<'a, T: Driver> {
+    _interrupt: Pin<KBox<Interrupt<'a, Arc<Attached<T>>>>>,
+    _files: Files<T>,
+    _last: Last<T>,
+}
+
+impl<'a, T: Driver> Assembly<'a, T> {
+    /// Puts a device together; what is wrong is logged.
+    ///
+    /// # Safety
+    ///
+    /// The value must become the driver data of `pdev`, or be dropped before probe returns.
+    unsafe fn new(pdev: &'a platform::Device<Core<'_>>) -> Result<Self> {
+        let dev: &Device<Bound> = pdev.as_ref();
+
+        // SAFETY: No DMA memory has been allocated yet, so that none is made at the same time.
+        unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<32>()) }
+            .inspect_err(|e| dev_err!(dev, "no DMA with 32-bit addresses: {}\n", Errno(*e)))?;
+
+        // First, as it may have to wait for the controller, in silence.
+        let request = find_irq(pdev)?;
+        let irq = request.irq();
+        let data = T::probe(dev)?;
+
+        // SAFETY: It lives in `attached`, whose references are all dropped with this value, hence
+        // by the safety requirements before the device is unbound: driver data is dropped before
+        // devres is released.
+        let bound = unsafe { BoundDevice::new(dev) };
+        let attached = Arc::pin_init(Attached::new(bound, data), GFP_KERNEL)?;
+        let last = Last(attached.clone());
+        let files = Files::new(T::NAME, T::FILES, attached.clone())
+            .inspect_err(|e| dev_err!(dev, "no debugfs files: {}\n", Errno(*e)))?;
+
+        // SAFETY: It becomes a field of this value, or is dropped here.
+        let interrupt = unsafe { Interrupt::new(request, T::NAME, attached) };
+        let interrupt = KBox::pin_init(interrupt, GFP_KERNEL).inspect_err(|e| {
+            if *e != EPROBE_DEFER {
+                dev_err!(dev, "interrupts: irq {irq} cannot be had: {}\n", Errno(*e));
+            }
+        })?;
+
+        last.0.data.ready(dev, irq);
+        Ok(Self {
+            _interrupt: interrupt,
+            _files: files,
+            _last: last,
+        })
+    }
+}
+
+/// Finds the device's interrupt; what is wrong with it is logged, unless it may still come.
+fn find_irq<'a>(pdev: &'a platform::Device<Core<'_>>) -> Result<IrqRequest<'a>> {
+    let dev: &Device<Bound> = pdev.as_ref();
+
+    pdev.optional_irq_by_index(0).inspect_err(|e| {
+        if *e == EPROBE_DEFER {
+            return;
+        }
+
+        let value = |name| Property::read(dev.fwnode()?, name).ok().flatten();
+        let e = Errno(*e);
+        if let Some(value) = value(c"interrupts-extended") {
+            dev_err!(
+                dev,
+                "interrupts-extended: {value} is not valid ({e}): allowed is one interrupt\n"
+            );
+        } else if let Some(value) = value(c"interrupts") {
+            dev_err!(
+                dev,
+                "interrupts: {value} is not valid ({e}): allowed is one interrupt of the parent\n"
+            );
+        } else {
+            dev_err!(
+                dev,
+                "interrupts: missing ({e}): allowed is one, here or in interrupts-extended\n"
+            );
+        }
+    })
+}
+
+/// Adapts [`Driver`] to the driver trait of this kernel version.
+struct Adapter<T>(PhantomData<T>);
+
+impl<T: Driver> platform::Driver for Adapter<T> {
+    type IdInfo = ();
+    type Data<'bound> = Assembly<'bound, T>;
+    const OF_ID_TABLE: Option<of::IdTable<()>> = Some(T::OF_ID_TABLE);
+
+    fn probe<'bound>(
+        pdev: &'bound platform::Device<Core<'_>>,
+        _: Option<&'bound ()>,
+    ) -> impl PinInit<Assembly<'bound, T>, Error> + 'bound {
+        // SAFETY: The driver core makes what this returns the driver data of `pdev`.
+        unsafe { Assembly::new(pdev) }
+    }
+}
+
+/// The module: the driver, and the debugfs directory that its devices share.
+#[pin_data]
+pub(crate) struct Module<T: Driver> {
+    // Dropped before `directory`: then no device is left that has files in it.
+    #[pin]
+    registration: driver::Registration<platform::Adapter<Adapter<T>>>,
+    directory: Option<Dir>,
+}
+
+impl<T: Driver> kernel::InPlaceModule for Module<T> {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            directory: top_directory(T::NAME)?,
+            registration <- driver::Registration::new(T::NAME, module),
+        })
+    }
+}
+
+fn top_directory(name: &'static CStr) -> Result<Option<Dir>> {
+    match Dir::new(name) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(e) if e == ENODEV || e == EPERM => {
+            pr_info!(
+                "no debugfs ({}): the button works without its files\n",
+                Errno(e)
+            );
+            Ok(None)
+        }
+        Err(e) => {
+            pr_err!("debugfs: the directory cannot be made: {}\n", Errno(e));
+            Err(e)
+        }
+    }
+}
+
+/// Makes the table of device-tree nodes that a driver drives.
+macro_rules! of_device_table {
+    ($table:ident, $alias:ident, [$($compatible:literal),* $(,)?]) => {
+        #[cfg(kernel_7_3)]
+        kernel::of_device_table!(
+            $table,
+            (),
+            [$((kernel::of::DeviceId::new($compatible), ())),*]
+        );
+
+        #[cfg(not(kernel_7_3))]
+        kernel::of_device_table!(
+            $table,
+            $alias,
+            (),
+            [$((kernel::of::DeviceId::new($compatible), ())),*]
+        );
+    };
+}
+pub(crate) use of_device_table;

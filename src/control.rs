@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The debugfs files: every name and every text format.
+
+use kernel::{
+    current,
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print,
+    str::BStr, //
+};
+
+use crate::{
+    lab::Lab,
+    plan::Settings,
+    request::{
+        parse_gfp,
+        parse_presses,
+        Invalid,
+        Selection,
+        Size, //
+    },
+    rust::{
+        bound::Attached,
+        debugfs::{
+            File,
+            Text,
+            TEXT_BYTES, //
+        }, //
+    }, //
+};
+
+type Device = Attached<Lab>;
+
+/// The files of a device's directory. README.md explains each.
+pub(crate) const FILES: &[File<Lab>] = &[
+    File {
+        name: c"method",
+        read: Some(|device, m| {
+            let selection = settings(device).selection;
+            seq_print!(m, "{}\n", selection.among_all());
+        }),
+        write: Some(|device, text| {
+            set(device, "method", text, |settings, text| {
+                settings.selection = Selection::parse(text)?;
+                Ok(())
+            })
+        }),
+    },
+    File {
+        name: c"size",
+        read: Some(|device, m| seq_print!(m, "{}\n", settings(device).size)),
+        write: Some(|device, text| {
+            set(device, "size", text, |settings, text| {
+                settings.size = Size::parse(text)?;
+                Ok(())
+            })
+        }),
+    },
+    File {
+        name: c"gfp",
+        read: Some(|device, m| seq_print!(m, "{}\n", settings(device).gfp)),
+        write: Some(|device, text| {
+            set(device, "gfp", text, |settings, text| {
+                settings.gfp = parse_gfp(text)?;
+                Ok(())
+            })
+        }),
+    },
+    File {
+        name: c"press",
+        read: None,
+        write: Some(press),
+    },
+    File {
+        name: c"live",
+        read: Some(show_live),
+        write: None,
+    },
+    File {
+        name: c"stats",
+        read: Some(show_stats),
+        write: None,
+    },
+];
+
+fn settings(device: &Device) -> Settings {
+    *device.data.bench.lock().toggle.plan().settings()
+}
+
+/// Takes off white space, a newline above all, and refuses what was too long to be looked at.
+fn trim<'a>(device: &Device, name: &str, text: &Text<'a>) -> Result<&'a [u8]> {
+    let bytes = text.bytes.trim_ascii();
+    if text.cut {
+        device
+            .data
+            .refuse(&device.dev, name, bytes, &Invalid::TooLong(TEXT_BYTES))?;
+    }
+    Ok(bytes)
+}
+
+fn set(
+    device: &Device,
+    name: &str,
+    text: Text<'_>,
+    change: fn(&mut Settings, &[u8]) -> Result<(), Invalid>,
+) -> Result {
+    let bytes = trim(device, name, &text)?;
+    let lab = &device.data;
+    lab.change(&device.dev, name, bytes, |settings| change(settings, bytes))
+}
+
+fn press(device: &Device, text: Text<'_>) -> Result {
+    let bytes = trim(device, "press", &text)?;
+    let presses = match parse_presses(bytes) {
+        Ok(presses) => presses,
+        Err(invalid) => return device.data.refuse(&device.dev, "press", bytes, &invalid),
+    };
+
+    for _ in 0..presses {
+        if device.is_closing() {
+            return Err(ENODEV);
+        }
+        if current!().signal_pending() {
+            return Err(EINTR);
+        }
+        device.data.press(&device.dev);
+    }
+    Ok(())
+}
+
+/// Shows the label, which is the node's name where the node has no other.
+fn show_label(device: &Device, m: &SeqFile) {
+    match (&device.data.label, device.dev.fwnode()) {
+        (Some(label), _) => seq_print!(m, "label: {}\n", BStr::from_bytes(label)),
+        (None, Some(node)) => seq_print!(m, "label: {}\n", node.display_name()),
+        (None, None) => (),
+    }
+}
+
+fn show_live(device: &Device, m: &SeqFile) {
+    let bench = device.data.bench.lock();
+    let Some(held) = bench.toggle.held() else {
+        seq_print!(m, "none\n");
+        return;
+    };
+
+    show_label(device, m);
+    seq_print!(m, "method: {}\n", held.method.name());
+    seq_print!(m, "{}", held.facts.for_root());
+    seq_print!(m, "gfp: {}\n", held.request.gfp);
+    seq_print!(m, "alloc_ns: {}\n", held.alloc_ns);
+    seq_print!(m, "press: {}\n", held.press);
+}
+
+fn show_stats(device: &Device, m: &SeqFile) {
+    let lab = &device.data;
+    // Before the lock: an edge that comes later has a press that is not carried out yet.
+    let (edges, bounces) = (lab.button.edges(), lab.button.bounces());
+
+    let bench = lab.bench.lock();
+    let toggle = &bench.toggle;
+    let stats = toggle.stats();
+    let bytes_held = toggle.held().map_or(0, |held| held.facts.size);
+
+    show_label(device, m);
+    seq_print!(m, "edges: {edges}\n");
+    seq_print!(m, "presses: {}\n", toggle.presses());
+    seq_print!(m, "bounces: {bounces}\n");
+    seq_print!(m, "allocs: {}\n", stats.total(|stats| stats.allocs));
+    seq_print!(m, "frees: {}\n", stats.total(|stats| stats.frees));
+    seq_print!(m, "failures: {}\n", stats.total(|stats| stats.failures));
+    seq_print!(m, "bytes_held: {bytes_held}\n");
+    seq_print!(m, "next: {}\n", toggle.next().name());
+
+    for (method, stats) in stats.each() {
+        seq_print!(m, "{}: {stats}\n", method.name());
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What follows from the table of methods in `method.rs`, which is where this macro is used.
+
+/// Makes all that follows from the table: modules, names, states, allocations and the dispatch.
+macro_rules! methods {
+    ($($file:ident::$method:ident,)*) => {
+        $(mod $file;)*
+
+        /// A method, by name.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Method {
+            $($method,)*
+        }
+
+        impl Method {
+            /// All methods, in the order of the table.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$method,)*];
+
+            /// Returns the name that users know it by.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$method => $file::$method::NAME,)*
+                }
+            }
+
+            /// Returns what it takes.
+            pub(crate) fn rules(self) -> Rules {
+                match self {
+                    $(Self::$method => $file::$method::RULES,)*
+                }
+            }
+        }
+
+        /// What the methods need for one device.
+        pub(crate) struct States {
+            $($file: <$file::$method as Allocate>::State,)*
+        }
+
+        impl States {
+            /// Makes the states of all methods. Sleeps.
+            pub(crate) fn new(dev: &Device<Bound>) -> Result<Self> {
+                Ok(Self {
+                    $($file: $file::$method::setup(dev)?,)*
+                })
+            }
+
+            /// Refuses what `method` cannot do. May sleep.
+            pub(crate) fn check(&self, method: Method, request: &Request) -> Result<(), Refusal> {
+                match method {
+                    $(Method::$method => $file::$method::check(&self.$file, request),)*
+                }
+            }
+
+            /// Allocates with `method`. May sleep if the flags let it.
+            pub(crate) fn alloc(
+                &self,
+                method: Method,
+                dev: &Device<Bound>,
+                request: &Request,
+            ) -> Result<Buffer> {
+                Ok(match method {
+                    $(Method::$method => {
+                        Buffer::$method($file::$method::alloc(&self.$file, dev, request)?)
+                    })*
+                })
+            }
+        }
+
+        /// An allocation by any method: not boxed, as the box would be allocated by kmalloc.
+        pub(crate) enum Buffer {
+            $($method(<$file::$method as Allocate>::Buffer),)*
+        }
+
+        impl Held for Buffer {
+            fn facts(&self) -> Facts {
+                match self {
+                    $(Self::$method(buffer) => Held::facts(buffer),)*
+                }
+            }
+
+            fn bytes(&mut self) -> Option<&mut [u8]> {
+                match self {
+                    $(Self::$method(buffer) => Held::bytes(buffer),)*
+                }
+            }
+
+            fn release(self, why: Reason) {
+                match self {
+                    $(Self::$method(buffer) => Held::release(buffer, why),)*
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The platform driver: which nodes it drives, what it reads from them, and what it does first
+//! and last.
+
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    fmt,
+    of,
+    prelude::*,
+    str::{
+        BStr,
+        CStr, //
+    },
+    time::Delta, //
+};
+
+use crate::{
+    control,
+    lab::Lab,
+    method::States,
+    plan::{
+        Plan,
+        Settings, //
+    },
+    request::{
+        parse_gfp,
+        Invalid,
+        Selection,
+        Size, //
+    },
+    rust::{
+        debugfs::File,
+        errno::Errno,
+        interrupt::Wake,
+        platform::{
+            of_device_table,
+            Driver, //
+        },
+        property::Property, //
+    }, //
+};
+
+of_device_table!(
+    OF_TABLE,
+    MODULE_OF_TABLE,
+    [c"alloclab,button", c"yang,mydevice"]
+);
+
+/// The longest label, in bytes.
+const LABEL_BYTES: usize = 64;
+
+/// As in gpio-keys.
+const DEFAULT_DEBOUNCE_MS: u32 = 5;
+
+impl Driver for Lab {
+    const NAME: &'static CStr = c"alloclab";
+    const OF_ID_TABLE: of::IdTable<()> = &OF_TABLE;
+    const FILES: &'static [File<Self>] = control::FILES;
+
+    fn probe(dev: &Device<Bound>) -> Result<impl PinInit<Self, Error>> {
+        let node = Node(dev);
+        let debounce_ms = node.u32(c"debounce-interval")?;
+        let debounce_ms = debounce_ms.unwrap_or(DEFAULT_DEBOUNCE_MS);
+        let size = node.u32(c"alloclab,size")?;
+        let settings = Settings {
+            selection: node
+                .string(c"alloclab,method", Invalid::Method, Selection::parse)?
+                .unwrap_or(Settings::DEFAULT.selection),
+            size: size.map_or(Settings::DEFAULT.size, |bytes| Size::Bytes(bytes as usize)),
+            gfp: node
+                .string(c"alloclab,gfp", Invalid::Gfp, parse_gfp)?
+                .unwrap_or(Settings::DEFAULT.gfp),
+        };
+        let label = node.label()?;
+
+        let states = States::new(dev)?;
+        let plan = Plan::new(
+            settings,
+            |method, request| states.check(method, request),
+            |refusal| dev_info!(dev, "cycle: passed over, as {refusal}\n"),
+        )
+        .map_err(|invalid| {
+            // Only a size that the node names can be refused.
+            node.refuse(c"alloclab,size", settings.size, &invalid);
+            invalid.errno()
+        })?;
+
+        Lab::new(
+            dev,
+            label,
+            Delta::from_millis(i64::from(debounce_ms)),
+            plan,
+            states,
+        )
+    }
+
+    fn ready(&self, dev: &Device<Bound>, irq: u32) {
+        let debounce_ms = self.button.debounce().as_millis();
+        let selection = self.bench.lock().toggle.plan().settings().selection;
+
+        // The node's name, which is the label otherwise, begins the line already.
+        let (comma, label) = match &self.label {
+            None => ("", &[][..]),
+            Some(label) => (", label ", label.as_slice()),
+        };
+
+        dev_info!(
+            dev,
+            "ready: irq {irq}, debounce {debounce_ms} ms, method {selection}{comma}{}\n",
+            BStr::from_bytes(label)
+        );
+    }
+
+    fn hard(&self) -> Wake {
+        self.button.hard()
+    }
+
+    fn thread(&self, dev: &Device<Bound>) {
+        self.button.thread(|| self.press(dev));
+    }
+
+    fn unbind(&self, dev: &Device<Bound>) {
+        self.clear(dev);
+    }
+}
+
+/// The properties of a device's node, each optional; what is wrong with one is logged.
+struct Node<'a>(&'a Device<Bound>);
+
+impl Node<'_> {
+    fn read(&self, name: &CStr) -> Result<Option<Property>> {
+        let Some(node) = self.0.fwnode() else {
+            return Ok(None);
+        };
+        Property::read(node, name).inspect_err(|e| {
+            let name = BStr::from_bytes(name.to_bytes());
+            dev_err!(self.0, "{name}: cannot be read: {}\n", Errno(*e));
+        })
+    }
+
+    fn u32(&self, name: &CStr) -> Result<Option<u32>> {
+        let Some(property) = self.read(name)? else {
+            return Ok(None);
+        };
+        let value = property.as_u32().ok_or(EINVAL);
+        value
+            .map(Some)
+            .inspect_err(|_| self.refuse(name, &property, "allowed is one 32-bit cell"))
+    }
+
+    /// Reads a string; `allowed` is what is said where the property is none.
+    fn string<T>(
+        &self,
+        name: &CStr,
+        allowed: Invalid,
+        parse: impl Fn(&[u8]) -> Result<T, Invalid>,
+    ) -> Result<Option<T>> {
+        let Some(property) = self.read(name)? else {
+            return Ok(None);
+        };
+        let value = property.as_string().map_or(Err(allowed), parse);
+        value.map(Some).map_err(|invalid| {
+            self.refuse(name, &property, &invalid);
+            invalid.errno()
+        })
+    }
+
+    fn label(&self) -> Result<Option<KVec<u8>>> {
+        let name = c"label";
+        let Some(property) = self.read(name)? else {
+            return Ok(None);
+        };
+        let printable = |text: &&[u8]| text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        let fitting = |text: &&[u8]| (1..=LABEL_BYTES).contains(&text.len());
+
+        match property.as_string().filter(printable).filter(fitting) {
+            Some(text) => {
+                let mut label = KVec::new();
+                label.extend_from_slice(text, GFP_KERNEL)?;
+                Ok(Some(label))
+            }
+            None => {
+                self.refuse(
+                    name,
+                    &property,
+                    fmt!("allowed are 1 to {LABEL_BYTES} printable ASCII characters"),
+                );
+                Err(EINVAL)
+            }
+        }
+    }
+
+    /// Logs that the value of the property `name` is not valid.
+    fn refuse(&self, name: &CStr, value: impl fmt::Display, allowed: impl fmt::Display) {
+        let name = BStr::from_bytes(name.to_bytes());
+        dev_err!(self.0, "{name}: {value} is not valid: {allowed}\n");
+    }
+}

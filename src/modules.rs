@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+// The modules that the driver and its KUnit module share; both crate roots include this file.
+
+#[path = "../rust/mod.rs"]
+#[allow(unsafe_code, reason = "it is where C is called")]
+mod rust;
+
+#[macro_use]
+mod dispatch;
+
+mod button;
+mod inspect;
+mod method;
+mod plan;
+mod request;
+mod stats;
+mod toggle;

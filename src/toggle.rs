@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state machine: empty, or holding one allocation.
+//!
+//! It knows nothing of devices and interrupts, and gets the allocating as a function.
+
+use kernel::{
+    fmt,
+    prelude::*,
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+use crate::{
+    method::{
+        Facts,
+        Held,
+        Method,
+        Reason,
+        Request, //
+    },
+    plan::Plan,
+    request::Selection,
+    rust::errno::Errno,
+    stats::Stats, //
+};
+
+/// What is held, and how it came to be.
+pub(crate) struct Holding<B> {
+    buffer: B,
+    pub(crate) facts: Facts,
+    pub(crate) method: Method,
+    pub(crate) request: Request,
+    pub(crate) alloc_ns: u64,
+    /// The number of the press that allocated it.
+    pub(crate) press: u64,
+    in_cycle: bool,
+}
+
+/// What happened, shown as a line of the kernel log.
+pub(crate) enum Event {
+    Allocated {
+        method: Method,
+        facts: Facts,
+        ns: u64,
+        why: Reason,
+    },
+    Freed {
+        method: Method,
+        facts: Facts,
+        ns: u64,
+        why: Reason,
+    },
+    Failed {
+        method: Method,
+        size: usize,
+        error: Error,
+        why: Reason,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allocated {
+                method,
+                facts,
+                ns,
+                why,
+            } => {
+                f.write_fmt(fmt!("{}: allocated {}", method.name(), facts.for_log()))?;
+                if let Some(dma_address) = facts.dma_address {
+                    f.write_fmt(fmt!(", dma {dma_address},"))?;
+                }
+                f.write_fmt(fmt!(" in {ns} ns ({why})"))
+            }
+            Self::Freed {
+                method,
+                facts,
+                ns,
+                why,
+            } => f.write_fmt(fmt!(
+                "{}: freed {} in {ns} ns ({why})",
+                method.name(),
+                facts.for_log()
+            )),
+            Self::Failed {
+                method,
+                size,
+                error,
+                why,
+            } => f.write_fmt(fmt!(
+                "{}: allocation of {size} bytes failed: {} ({why})",
+                method.name(),
+                Errno(*error)
+            )),
+        }
+    }
+}
+
+/// A toggle over allocations of type `B`.
+pub(crate) struct Toggle<B> {
+    plan: Plan,
+    // Where the cycle stands: it moves on when what it allocated is freed.
+    next: Method,
+    held: Option<Holding<B>>,
+    presses: u64,
+    stats: Stats,
+}
+
+impl<B: Held> Toggle<B> {
+    /// Makes an empty toggle. Sleeps. Returns `ENOMEM`.
+    pub(crate) fn new(plan: Plan) -> Result<Self> {
+        Ok(Self {
+            plan,
+            next: Method::ALL.first().copied().ok_or(EINVAL)?,
+            held: None,
+            presses: 0,
+            stats: Stats::new()?,
+        })
+    }
+
+    /// Carries out one press: frees what is held, or else allocates with `alloc`.
+    ///
+    /// Sleeps if `alloc` or the release of a `B` does.
+    pub(crate) fn press(&mut self, alloc: impl FnOnce(Method, &Request) -> Result<B>) -> Event {
+        self.presses += 1;
+        let why = Reason::Press(self.presses);
+
+        if let Some(event) = self.free(why) {
+            return event;
+        }
+
+        let (method, request) = self.plan.choose(self.next);
+        let start = Instant::<Monotonic>::now();
+        let result = alloc(method, &request);
+        let ns = elapsed_ns(start);
+
+        match result {
+            Ok(buffer) => {
+                let facts = buffer.facts();
+                self.held = Some(Holding {
+                    buffer,
+                    facts,
+                    method,
+                    request,
+                    alloc_ns: ns,
+                    press: self.presses,
+                    in_cycle: self.plan.settings().selection == Selection::Cycle,
+                });
+                self.stats.update(method, |stats| {
+                    stats.allocs += 1;
+                    stats.alloc_ns.add(ns);
+                });
+                Event::Allocated {
+                    method,
+                    facts,
+                    ns,
+                    why,
+                }
+            }
+            Err(error) => {
+                self.stats.update(method, |stats| stats.failures += 1);
+                Event::Failed {
+                    method,
+                    size: request.size,
+                    error,
+                    why,
+                }
+            }
+        }
+    }
+
+    /// Frees what is held, if anything. Sleeps if the release of a `B` does.
+    pub(crate) fn free(&mut self, why: Reason) -> Option<Event> {
+        let Holding {
+            buffer,
+            facts,
+            method,
+            in_cycle,
+            ..
+        } = self.held.take()?;
+
+        let start = Instant::<Monotonic>::now();
+        buffer.release(why);
+        let ns = elapsed_ns(start);
+
+        if in_cycle {
+            self.next = method.after();
+        }
+        self.stats.update(method, |stats| {
+            stats.frees += 1;
+            stats.free_ns.add(ns);
+        });
+        Some(Event::Freed {
+            method,
+            facts,
+            ns,
+            why,
+        })
+    }
+
+    /// Changes what the next allocation is; what is held stays as it is.
+    pub(crate) fn change(&mut self, plan: Plan) {
+        self.plan = plan;
+    }
+
+    /// Returns what the next allocation follows.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Returns the cycle's next method.
+    pub(crate) fn next(&self) -> Method {
+        self.plan.next_in_cycle(self.next)
+    }
+
+    /// Returns what is held.
+    pub(crate) fn held(&self) -> Option<&Holding<B>> {
+        self.held.as_ref()
+    }
+
+    /// Returns how many presses were carried out.
+    pub(crate) fn presses(&self) -> u64 {
+        self.presses
+    }
+
+    /// Returns the counters.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+}
+
+fn elapsed_ns(start: Instant<Monotonic>) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(0)
+}
