@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""make demo: Debian's own kernel, the module, the button, and what the kernel says.
+
+Leaves out/demo/serial.log and out/demo/summary.json; fails unless every method
+was allocated once and freed once and nothing is left.
+"""
+
+import argparse
+import json
+import re
+import signal
+import sys
+import time
+
+from devicetree import TreeError
+from events import PREFIX, READY, Event, parse_all, parse_methods, parse_stats
+from guest import Guest, GuestError, interrupted
+from row import CLONE, Row, RowError
+
+OUT = CLONE / "out/demo"
+DEBUGFS = "/sys/kernel/debug/alloclab"
+
+
+class Demo:
+    """One run: what it prints, and what it finds out on the way."""
+
+    def __init__(self, row):
+        self.row = row
+        self.start = time.monotonic()
+        self.guest = None
+        self.shown = 0
+        self.device = None
+        self.held = []      # vmallocinfo lines seen while the allocation was held
+        self.problems = []
+
+    def seconds(self):
+        """Seconds since the run began."""
+        return time.monotonic() - self.start
+
+    def step(self, text):
+        """Print a step and when it began."""
+        print(f"[{self.seconds():6.1f} s] {text}", flush=True)
+
+    def show(self, text):
+        """Print something that the guest said."""
+        print(f"             {text}", flush=True)
+
+    def expect(self, holds, problem):
+        """Note a problem unless it `holds`."""
+        if not holds:
+            self.problems.append(problem)
+
+    def wait(self, pattern):
+        """Wait for a line in the kernel log, showing the driver's as they come."""
+        end, match = self.guest.wait_log(pattern, self.shown)
+        for line in self.guest.log.lines()[self.shown:end + 1]:
+            if line.startswith("alloclab"):
+                self.show(line)
+        self.shown = end + 1
+        return match
+
+    def banner(self):
+        """Find out whether the booted kernel is the one that Debian shipped."""
+        version = self.guest.wait_log(r"^Linux version (\S+) (.*)")[1]
+        # Who built it and with what stands in between.
+        self.show(f"Linux version {version[1]} ... {version[2].rpartition(') ')[2]}")
+        same = self.row.image_is_packaged()
+        named = "Debian" in version[2] and version[1] == self.row.release
+        if same and named:
+            self.show("unmodified: byte for byte the image in Debian's package "
+                      f"({self.row.version})")
+        elif self.row.stock:
+            self.problems.append("the image is not the one in Debian's package" if not same
+                                 else "the boot banner does not name Debian's kernel")
+        return version[1], not (same and named)
+
+    def load(self):
+        """Load the module and wait until the button is ready."""
+        self.step("insmod alloclab.ko")
+        self.shown = len(self.guest.log)
+        self.guest.sh("insmod /root/alloclab.ko")
+        ready = PREFIX.match(self.wait(r"^alloclab \S+: ready: ").string)
+        self.device = ready["device"]
+        self.expect(READY.match(ready["text"]), f"not as specified: {ready.string}")
+
+    def press(self):
+        """Press once; return the event that came of it."""
+        self.guest.press()
+        line = self.wait(rf"^alloclab {re.escape(self.device)}: .*\(press \d+\)").string
+        event = Event.parse(line)
+        if not event:
+            raise GuestError(f"not as specified: {line}")
+        if event.what == "allocated":
+            seen = self.guest.run(f"grep ^0x{event.address}- /proc/vmallocinfo").output
+            for entry in seen.splitlines():
+                self.show(f"/proc/vmallocinfo: {entry}")
+                self.held.append(entry)
+        return event
+
+    def press_all(self, methods):
+        """Press until every method of the cycle was carried out; return the presses."""
+        presses = 0
+        first = self.stats()[0]["next"]
+        for _ in methods:
+            for wanted in ("allocated", "freed"):
+                presses += 1
+                self.step(f"press {presses}")
+                event = self.press()
+                self.expect(event.what == wanted, f"press {presses}: {event.what}")
+            # A method that refuses the request is passed over.
+            if self.stats()[0]["next"] == first:
+                break
+        return presses
+
+    def stats(self):
+        """The file `stats`, parsed."""
+        return parse_stats(self.guest.sh(f"cat {DEBUGFS}/{self.device}/stats"))
+
+    def left(self, log):
+        """Bytes that are still allocated after rmmod."""
+        bytes_left = 0
+        for event in parse_all(log):
+            bytes_left += {"allocated": event.bytes, "freed": -event.bytes}.get(event.what, 0)
+        for entry in self.guest.sh("cat /proc/vmallocinfo").splitlines():
+            # The same address with another caller is somebody else's by now.
+            if entry in self.held or "[alloclab]" in entry:
+                self.show(f"still there: {entry}")
+                bytes_left += int(entry.split()[1])
+        return bytes_left
+
+    def run(self):
+        """Do all of it; return the summary."""
+        self.step(f"boot {self.row.release} in QEMU, button on the PL061 of its virt machine")
+        files = {"root/alloclab.ko": self.row.product("alloclab.ko")}
+        with Guest(self.row, OUT / "serial.log", files=files,
+                   overlays=[CLONE / "dts/virt-pl061.dtso"]) as self.guest:
+            kernel, modified = self.banner()
+            begin = len(self.guest.log)
+            self.load()
+            methods, _ = parse_methods(
+                self.guest.sh(f"cat {DEBUGFS}/{self.device}/method"))
+            self.step(f"{2 * len(methods)} presses from the host: " + ", ".join(methods))
+            presses = self.press_all(methods)
+            counted = {name: {key: stats[key] for key in ("allocs", "frees", "failures")}
+                       for name, stats in self.stats()[1].items()}
+            carried_out = {name: counts for name, counts in counted.items()
+                           if any(counts.values())}
+            self.step("rmmod alloclab")
+            self.guest.sh("rmmod alloclab")
+            log = self.guest.log_since(begin)
+            leaked = self.left(log)
+            self.check(methods, carried_out, log, presses, leaked)
+            self.step("power off")
+            self.guest.power_off()
+        return {"kernel": kernel, "modified_kernel": modified, "presses": presses,
+                "methods": carried_out, "vmallocinfo": self.held,
+                "leaked_bytes": leaked, "seconds": round(self.seconds(), 1)}
+
+    def check(self, methods, carried_out, log, presses, leaked):
+        """Note what is not as a demo has to end."""
+        events = parse_all(log)
+        passed_over = [name for name in methods if name not in carried_out]
+        for name in passed_over:
+            said = any(PREFIX.match(line) and re.search(rf"\b{name}\b", line) for line in log)
+            self.expect(said, f"{name}: not carried out, and the log does not say why")
+        for name, counts in carried_out.items():
+            self.expect(counts == {"allocs": 1, "frees": 1, "failures": 0},
+                        f"{name}: {counts}")
+            done = [event.what for event in events if event.method == name]
+            self.expect(done == ["allocated", "freed"], f"{name}: the log says {done}")
+        self.expect(carried_out and presses == 2 * len(carried_out),
+                    f"{presses} presses for {len(carried_out)} methods")
+        self.expect(self.held, "/proc/vmallocinfo has shown no allocation of the run")
+        self.expect(leaked == 0, f"{leaked} bytes leaked")
+
+
+def main():
+    """Run the demo; return the exit status."""
+    parser = argparse.ArgumentParser(description="The main job of `make demo`.")
+    parser.add_argument("--kernel", default="debian", help="a row of scripts/kernels")
+    row = Row.find(parser.parse_args().kernel)
+    OUT.mkdir(parents=True, exist_ok=True)
+    summary_file = OUT / "summary.json"
+    summary_file.unlink(missing_ok=True)
+    demo = Demo(row)
+    summary = demo.run()
+    summary_file.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    demo.step(f"{summary['presses']} presses, {len(summary['methods'])} methods, "
+              f"{summary['leaked_bytes']} bytes leaked; see out/demo/summary.json "
+              "and out/demo/serial.log")
+    for problem in demo.problems:
+        print(f"demo: {problem}", file=sys.stderr)
+    return 1 if demo.problems else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        sys.exit(main())
+    except (GuestError, RowError, TreeError) as error:
+        sys.exit(f"demo: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

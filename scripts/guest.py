@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest: a kernel row booted in QEMU, with commands run in it and a button to press."""
+
+import re
+import secrets
+import select
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from qemu.qmp import QMPError
+from qemu.qmp.legacy import QEMUMonitorProtocol
+
+import devicetree
+import initramfs
+
+BOOT_SECONDS = 120
+TAIL_LINES = 30
+# QEMU holds the button's line for 100 ms: presses that are closer merge.
+PRESS_SECONDS = 0.12
+TIMESTAMP = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
+
+
+class GuestError(Exception):
+    """The guest did not do what was asked of it."""
+
+
+class Result(NamedTuple):
+    """What a command in the guest left: its status and its output, both streams."""
+
+    status: int
+    output: str
+
+
+class Log:
+    """The kernel log that a serial port writes into a file, read as it grows."""
+
+    def __init__(self, path):
+        self.path = path
+        self._lines = []
+        self._offset = 0
+        self._rest = b""
+
+    def __len__(self):
+        """The number of whole lines so far."""
+        return len(self.lines())
+
+    def lines(self, start=0):
+        """The whole lines from line number `start` on, without their timestamps."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        self._offset += len(data)
+        # A line without its end is still being written.
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        self._lines += [TIMESTAMP.sub("", line.decode("utf-8", "replace").replace("\r", ""))
+                        for line in whole]
+        return self._lines[start:]
+
+    def tail(self):
+        """The last lines, to be shown with an error."""
+        lines = self.lines()[-TAIL_LINES:] or ["(empty)"]
+        return f"last lines of {self.path}:\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def machine(memory, cpus=2):
+    """The options that make the machine; its device tree depends on all of them."""
+    return ["qemu-system-aarch64", "-cpu", "cortex-a53", "-smp", str(cpus),
+            "-m", str(memory), "-nodefaults", "-net", "none", "-display", "none",
+            "-M", "virt"]
+
+
+class Guest:
+    """A guest; a `with` statement starts it and ends QEMU in every case."""
+
+    def __init__(self, row, log, *, overlays=(), files=None, memory=512, append=""):
+        self.row = row
+        self.log = Log(Path(log))
+        self._overlays = list(overlays)
+        self._files = dict(files or {})
+        self._memory = memory
+        self._append = append
+        self._directory = None
+        self._process = None
+        self._channel = None
+        self._monitor = None
+        self._received = b""
+        self._pressed = 0.0
+        self._marks = 0
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def start(self):
+        """Boot, and wait until commands can be run."""
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self):
+        self._directory = tempfile.TemporaryDirectory(prefix="alloclab-")
+        directory = Path(self._directory.name)
+        self.log.path.parent.mkdir(parents=True, exist_ok=True)
+        self.log.path.write_bytes(b"")
+        initrd = directory / "initrd"
+        initramfs.build(initrd, initramfs.CHANNEL, self._files)
+        options = machine(self._memory)
+        dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
+        tree = devicetree.merge(dumped, self._overlays, directory)
+        # Sockets go to QEMU as open files: a path could be too long for one.
+        self._channel, channel = socket.socketpair()
+        monitor, monitor_end = socket.socketpair()
+        with channel, monitor_end:
+            command = [
+                # QEMU must not outlive us, however we end.
+                "setpriv", "--pdeathsig", "KILL", *options,
+                "-serial", "file:" + str(self.log.path).replace(",", ",,"),
+                "-chardev", f"socket,id=channel,fd={channel.fileno()}",
+                "-serial", "chardev:channel",
+                "-chardev", f"socket,id=monitor,fd={monitor_end.fileno()}",
+                "-mon", "chardev=monitor,mode=control",
+                "-kernel", str(self.row.image), "-initrd", str(initrd), "-dtb", str(tree),
+                "-append", "console=ttyAMA0 rdinit=/init oops=panic panic=-1 "
+                           f"printk.devkmsg=on {self._append}",
+                "-no-reboot"]
+            with open(directory / "qemu", "wb") as said:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                    pass_fds=[channel.fileno(), monitor_end.fileno()])
+        try:
+            self._monitor = QEMUMonitorProtocol(monitor)
+            self._monitor.settimeout(10)
+            self._monitor.connect()
+        except (QMPError, OSError) as error:
+            raise self._failure(f"QEMU's monitor does not answer: {error}") from error
+        self._reply("ready", "boot", BOOT_SECONDS)
+
+    def close(self):
+        """End QEMU and remove the run's files; the log stays."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._monitor is not None:
+            try:
+                self._monitor.close()
+            except (QMPError, OSError, EOFError):
+                pass
+            self._monitor = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None
+
+    @property
+    def running(self):
+        """Whether QEMU is there and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def _failure(self, what):
+        text = [what]
+        if self._process is not None and self._process.poll() is not None:
+            text.append(f"QEMU has ended with status {self._process.returncode}")
+            said = (Path(self._directory.name) / "qemu").read_text(errors="replace").strip()
+            if said:
+                text.append(f"QEMU said: {said}")
+        panic = [line for line in self.log.lines() if "Kernel panic" in line]
+        text += panic[:1]
+        return GuestError("\n".join(text + [self.log.tail()]))
+
+    # Commands.
+
+    def _receive(self, until, what):
+        """Read once from the command channel, at most until the time `until`."""
+        left = until - time.monotonic()
+        if left <= 0:
+            error = self._failure(f"{what}: no answer from the guest in time")
+            # Nothing can be asked of it any more.
+            self._process.kill()
+            self._process.wait()
+            raise error
+        if select.select([self._channel], [], [], left)[0]:
+            try:
+                data = self._channel.recv(65536)
+            except ConnectionError:
+                data = b""
+            if not data:
+                try:
+                    self._process.wait(5)
+                except subprocess.TimeoutExpired:
+                    pass
+                raise self._failure(f"{what}: the guest has stopped")
+            self._received += data
+
+    def _reply(self, token, what, timeout):
+        until = time.monotonic() + timeout
+        end = re.compile(rb"%b (\d+)\n" % token.encode())
+        while True:
+            match = end.search(self._received)
+            if match:
+                output = self._received[:match.start()]
+                self._received = self._received[match.end():]
+                return Result(int(match[1]), output.decode("utf-8", "replace"))
+            self._receive(until, what)
+
+    def _send(self, script):
+        """Send a script; return the token that ends the reply."""
+        token = secrets.token_hex(8)
+        lines = script.split("\n")
+        text = "\n".join([f"{token} {len(lines)}", *lines, ""])
+        try:
+            self._channel.sendall(text.encode())
+        except OSError as error:
+            raise self._failure(f"{script}: the guest has stopped") from error
+        return token
+
+    def run(self, command, timeout=30):
+        """Run a shell script in the guest, as root."""
+        return self._reply(self._send(command), command, timeout)
+
+    def sh(self, command, timeout=30):
+        """Run a shell script that has to succeed; return its output."""
+        result = self.run(command, timeout)
+        if result.status != 0:
+            raise GuestError(f"{command}: status {result.status}\n{result.output}")
+        return result.output
+
+    # The kernel log.
+
+    def mark(self):
+        """Write a marker into the kernel log; return the number of the line after it.
+
+        All that was logged before the marker is then in the file too.
+        """
+        self._marks += 1
+        text = f"alloclab-mark {self._marks}"
+        start = len(self.log)
+        self.sh(f"echo '{text}' >/dev/kmsg")
+        return self.wait_log(f"^{text}$", start, what="a marker")[0] + 1
+
+    def log_since(self, start):
+        """The log's lines from line `start` to now."""
+        end = self.mark() - 1
+        return self.log.lines()[start:end]
+
+    def wait_log(self, pattern, start=0, timeout=20, what=None):
+        """Wait until a line from line `start` on matches; return (its number, the match)."""
+        until = time.monotonic() + timeout
+        wanted = re.compile(pattern)
+        while True:
+            ended = not self.running
+            lines = self.log.lines(start)
+            for number, line in enumerate(lines, start):
+                match = wanted.search(line)
+                if match:
+                    return number, match
+            # Whole lines do not change: they need no second look.
+            start += len(lines)
+            if ended or time.monotonic() > until:
+                raise self._failure(f"{what or pattern}: not in the kernel log")
+            time.sleep(0.01)
+
+    # The button.
+
+    def press(self):
+        """Press the button on the PL061's line 3, from outside the guest.
+
+        The falling edge comes 100 ms later, when QEMU lets the line go.
+        """
+        left = self._pressed + PRESS_SECONDS - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+        try:
+            self._monitor.cmd("system_powerdown")
+        except (QMPError, OSError, TimeoutError) as error:
+            raise self._failure(f"press: {error}") from error
+        self._pressed = time.monotonic()
+
+    def power_off(self, timeout=30):
+        """Power the guest off and wait until QEMU has ended."""
+        self._send("poweroff -f")
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise self._failure("power off: QEMU has not ended") from error
+        if status != 0:
+            raise self._failure("power off")
+
+
+def interrupted(*_):
+    """A signal handler: end by an exception, so that guests are closed."""
+    raise SystemExit(130)

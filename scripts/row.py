@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A finished kernel of scripts/kernels, as scripts/kernel.sh leaves it."""
+
+import subprocess
+import tarfile
+from pathlib import Path
+
+CLONE = Path(__file__).resolve().parent.parent
+
+
+class RowError(Exception):
+    """A kernel directory is missing or is not what it should be."""
+
+
+class Row:
+    """One row: its files and what is known about them."""
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        try:
+            text = (self.directory / "row").read_text(encoding="utf-8")
+        except OSError as error:
+            raise RowError(f"{self.directory}: not a finished kernel: {error}") from error
+        known = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        try:
+            self.name = known["NAME"]
+            self.kind = known["KIND"]
+            self.release = known["RELEASE"]
+            self.version = known["VERSION"]
+            self.source = Path(known["SOURCE"])
+        except KeyError as error:
+            raise RowError(f"{self.directory}/row: no {error}") from error
+        self.build = self.directory / "build"
+        self.image = self.directory / "Image"
+        self.package = self.directory / "package.deb"
+
+    @classmethod
+    def find(cls, name):
+        """The row called `name`; its directory is scripts/kernel.sh's to know."""
+        done = subprocess.run([CLONE / "scripts/kernel.sh", "dir", name], cwd=CLONE,
+                              stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise RowError(f"kernel {name}: scripts/kernel.sh dir {name} failed")
+        return cls(done.stdout.strip())
+
+    @property
+    def stock(self):
+        """Whether this is Debian's own kernel."""
+        return self.kind == "stock"
+
+    def config(self):
+        """The kernel's configuration: option without CONFIG_ -> y, m or text."""
+        text = (self.build / ".config").read_text(encoding="utf-8")
+        lines = (line.split("=", 1) for line in text.splitlines()
+                 if line.startswith("CONFIG_"))
+        return {name.removeprefix("CONFIG_"): value for name, value in lines}
+
+    def product(self, name):
+        """A module of ours, built for this row."""
+        path = CLONE / "out/build" / self.name / name
+        if not path.is_file():
+            raise RowError(f"{path}: not built")
+        return path
+
+    def modules(self, name):
+        """The kernel's own module `name` with what it needs, in loading order."""
+        path = self.directory / "modules" / f"{name}.ko"
+        if not path.is_file():
+            raise RowError(f"{path}: missing")
+        asked = subprocess.run(["modinfo", "-F", "depends", path],
+                               stdout=subprocess.PIPE, text=True, check=True)
+        needed = [entry for entry in asked.stdout.strip().split(",") if entry]
+        found = [module for entry in needed for module in self.modules(entry)]
+        return list(dict.fromkeys(found + [path]))
+
+    def image_is_packaged(self):
+        """Whether Image is byte for byte the kernel inside package.deb."""
+        if not self.package.is_file():
+            return False
+        image = self.image.read_bytes()
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", self.package],
+                              stdout=subprocess.PIPE) as unpack:
+            with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
+                for member in archive:
+                    if member.isfile() and Path(member.name).name.startswith("vmlinu"):
+                        same = archive.extractfile(member).read() == image
+                        unpack.kill()
+                        return same
+        return False
