@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What only the KUnit module needs: a device to allocate for, and the memory that is free.
+//!
+//! Not in `mod.rs`: the driver does not contain it.
+//!
+//! C header: [`include/kunit/device.h`](srctree/include/kunit/device.h)
+
+use kernel::{
+    bindings,
+    device::{
+        Bound,
+        Device, //
+    },
+    error::from_err_ptr,
+    ffi::{
+        c_char,
+        c_ulong, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    str::CStr, //
+};
+
+#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
+extern "C" {
+    fn kunit_device_register(
+        test: *mut bindings::kunit,
+        name: *const c_char,
+    ) -> *mut bindings::device;
+    fn kunit_device_unregister(test: *mut bindings::kunit, dev: *mut bindings::device);
+    fn alloclab_free_pages() -> c_ulong;
+}
+
+/// A device on KUnit's own bus, bound to a driver of KUnit's; dropping it unregisters it.
+///
+/// Its DMA mask has 32 bits.
+///
+/// # Invariants
+///
+/// `dev` is registered and bound, and `test` is the running test that it belongs to.
+pub(crate) struct TestDevice {
+    test: *mut bindings::kunit,
+    dev: *mut bindings::device,
+}
+
+impl TestDevice {
+    /// Registers a device for the running test. Sleeps. Returns `ENODEV` outside of a test.
+    pub(crate) fn new(name: &CStr) -> Result<Self> {
+        // SAFETY: The function has no requirements; it returns null outside of a test.
+        let test = unsafe { bindings::kunit_get_current_test() };
+        if test.is_null() {
+            return Err(ENODEV);
+        }
+
+        // SAFETY: `test` is the running test, the name is terminated and copied.
+        let dev = from_err_ptr(unsafe { kunit_device_register(test, name.as_char_ptr()) })?;
+
+        // INVARIANT: KUnit's bus matches the device with KUnit's driver at once.
+        Ok(Self { test, dev })
+    }
+
+    /// Returns the device.
+    pub(crate) fn bound(&self) -> &Device<Bound> {
+        // SAFETY: By the type invariants the device is registered, and bound until `self` is gone.
+        // CAST: `Device` is a transparent wrapper of `struct device`.
+        unsafe { &*self.dev.cast::<Device<Bound>>() }
+    }
+}
+
+impl Drop for TestDevice {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, both are what `kunit_device_register` had.
+        unsafe { kunit_device_unregister(self.test, self.dev) };
+    }
+}
+
+/// Returns the bytes in free pages now. Any context; the value is out of date when it is read.
+pub(crate) fn free_bytes() -> usize {
+    // SAFETY: The function reads a counter.
+    PAGE_SIZE.saturating_mul(unsafe { alloclab_free_pages() } as usize)
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The debounce, and the counting between the two halves.
+
+use kernel::prelude::*;
+
+#[kunit_tests(alloclab_button)]
+mod tests {
+    use crate::{
+        button::{
+            Button,
+            Debounce, //
+        },
+        rust::interrupt::Wake, //
+    };
+    use kernel::time::Delta;
+
+    const WINDOW_NS: i64 = 5_000_000;
+
+    fn debounce() -> Debounce {
+        Debounce::new(Delta::from_nanos(WINDOW_NS))
+    }
+
+    #[test]
+    fn first_edge_is_a_press() {
+        for now in [i64::MIN + 1, -1, 0, 1, i64::MAX] {
+            assert!(debounce().edge(now));
+        }
+    }
+
+    #[test]
+    fn window() {
+        for (gap, press) in [
+            (0, false),
+            (1, false),
+            (WINDOW_NS - 1, false),
+            (WINDOW_NS, true),
+            (WINDOW_NS + 1, true),
+            (1000 * WINDOW_NS, true),
+        ] {
+            let debounce = debounce();
+            assert!(debounce.edge(100));
+            assert_eq!(debounce.edge(100 + gap), press);
+        }
+    }
+
+    #[test]
+    fn bounces_extend_the_window() {
+        let debounce = debounce();
+        assert!(debounce.edge(0));
+        assert!(!debounce.edge(WINDOW_NS - 1));
+        // More than the window after the press, less than it after the bounce.
+        assert!(!debounce.edge(WINDOW_NS + 1));
+        assert!(debounce.edge(2 * WINDOW_NS + 1));
+    }
+
+    #[test]
+    fn counter_wraps() {
+        for (gap, press) in [(WINDOW_NS - 1, false), (WINDOW_NS, true)] {
+            let debounce = debounce();
+            let last = i64::MAX - 10;
+            assert!(debounce.edge(last));
+            assert_eq!(debounce.edge(last.wrapping_add(gap)), press);
+        }
+    }
+
+    #[test]
+    fn window_of_zero_takes_every_edge() {
+        let debounce = Debounce::new(Delta::from_nanos(0));
+        for _ in 0..3 {
+            assert!(debounce.edge(7));
+        }
+    }
+
+    #[test]
+    fn every_press_is_carried_out_once() {
+        let button = Button::new(Delta::from_nanos(0));
+        for _ in 0..100 {
+            assert!(button.hard() == Wake::Thread);
+        }
+
+        let mut presses = 0;
+        button.thread(|| presses += 1);
+        assert_eq!(presses, 100);
+        assert_eq!(button.edges(), 100);
+        assert_eq!(button.bounces(), 0);
+
+        button.thread(|| presses += 1);
+        assert_eq!(presses, 100);
+    }
+
+    #[test]
+    fn presses_during_the_thread_half_are_carried_out() {
+        let button = Button::new(Delta::from_nanos(0));
+        assert!(button.hard() == Wake::Thread);
+
+        let mut presses = 0;
+        button.thread(|| {
+            presses += 1;
+            if presses < 10 {
+                let _ = button.hard();
+            }
+        });
+        assert_eq!(presses, 10);
+    }
+
+    #[test]
+    fn bounces_are_counted_and_do_nothing() {
+        // An hour: the edges of this test are all within it.
+        let button = Button::new(Delta::from_secs(3600));
+        assert!(button.hard() == Wake::Thread);
+        assert!(button.hard() == Wake::Nothing);
+        assert!(button.hard() == Wake::Nothing);
+
+        let mut presses = 0;
+        button.thread(|| presses += 1);
+        assert_eq!(presses, 1);
+        assert_eq!(button.edges(), 3);
+        assert_eq!(button.bounces(), 2);
+    }
+}

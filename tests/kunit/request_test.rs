@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Parsing, checking and printing of what users ask for.
+
+use kernel::{
+    fmt,
+    prelude::*,
+    str::CString, //
+};
+
+use crate::{
+    method::{
+        Method,
+        Refusal,
+        Request, //
+    },
+    plan::{
+        Plan,
+        Settings, //
+    },
+    request::Invalid, //
+};
+
+/// Whether `value` is shown as `text`.
+fn shows(value: impl fmt::Display, text: &str) -> bool {
+    let shown = CString::try_from_fmt(fmt!("{value}"));
+    let holds = shown
+        .as_ref()
+        .is_ok_and(|shown| shown.to_bytes() == text.as_bytes());
+
+    if !holds {
+        pr_err!("expected \"{text}\", not \"{value}\"\n");
+    }
+    holds
+}
+
+/// The error of a result that has no other way to be compared.
+fn errno<T>(result: Result<T, Invalid>) -> Option<Error> {
+    result.err().map(|invalid| invalid.errno())
+}
+
+fn refusal(method: Method, size: usize) -> Refusal {
+    Refusal::Size {
+        method: method.name(),
+        size,
+        largest: 100,
+        limit: "A_LIMIT",
+    }
+}
+
+/// Lets every method but those in `refused` take everything.
+fn all_but(refused: &[Method]) -> impl Fn(Method, &Request) -> Result<(), Refusal> + '_ {
+    move |method, request| {
+        if refused.contains(&method) {
+            return Err(refusal(method, request.size));
+        }
+        Ok(())
+    }
+}
+
+/// Makes a plan that must be valid; returns how many methods were passed over, too.
+fn plan(settings: Settings, refused: &[Method]) -> Result<(Plan, usize)> {
+    let mut passed_over = 0;
+    let plan = Plan::new(settings, all_but(refused), |_| passed_over += 1);
+    let plan = plan.map_err(|invalid| invalid.errno())?;
+    Ok((plan, passed_over))
+}
+
+#[kunit_tests(alloclab_request)]
+mod tests {
+    use super::*;
+    use crate::{
+        request::{
+            parse_gfp,
+            parse_presses,
+            Selection,
+            Size, //
+        },
+        rust::gfp::Gfp, //
+    };
+
+    #[test]
+    fn selection_is_parsed() {
+        assert!(Selection::parse(b"cycle").is_ok_and(|s| s == Selection::Cycle));
+        for method in Method::ALL {
+            let parsed = Selection::parse(method.name().as_bytes());
+            assert!(parsed.is_ok_and(|s| s == Selection::Only(*method)));
+        }
+        for text in [
+            &b""[..],
+            b"kmallo",
+            b"kmallocs",
+            b"KMALLOC",
+            b"[cycle]",
+            b"\xff",
+            b"a b",
+        ] {
+            assert_eq!(errno(Selection::parse(text)), Some(EINVAL));
+        }
+    }
+
+    #[test]
+    fn selection_is_shown() -> Result {
+        assert!(shows(Selection::Cycle, "cycle"));
+
+        let mut selections = KVec::new();
+        selections.push(Selection::Cycle, GFP_KERNEL)?;
+        for method in Method::ALL {
+            selections.push(Selection::Only(*method), GFP_KERNEL)?;
+        }
+        for selection in selections {
+            let all = CString::try_from_fmt(fmt!("{}", selection.among_all()))?;
+            let mut words = 0;
+            let mut chosen = 0;
+            for word in all.to_bytes().split(|byte| *byte == b' ') {
+                words += 1;
+                if let [b'[', name @ .., b']'] = word {
+                    chosen += 1;
+                    assert!(Selection::parse(name).is_ok_and(|s| s == selection));
+                } else {
+                    assert!(Selection::parse(word).is_ok_and(|s| s != selection));
+                }
+            }
+            assert_eq!(words, 1 + Method::ALL.len());
+            assert_eq!(chosen, 1);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn size_is_parsed_and_shown() {
+        for (text, bytes, shown) in [
+            ("0", 0, "0"),
+            ("1", 1, "1"),
+            ("0064", 64, "64"),
+            ("4K", 4096, "4096"),
+            ("4k", 4096, "4096"),
+            ("2M", 2 << 20, "2097152"),
+            ("3G", 3 << 30, "3221225472"),
+            ("18446744073709551615", usize::MAX, "18446744073709551615"),
+        ] {
+            let size = Size::parse(text.as_bytes());
+            assert!(size.as_ref().is_ok_and(|size| *size == Size::Bytes(bytes)));
+            assert!(size.is_ok_and(|size| shows(size, shown)));
+        }
+        let size = Size::parse(b"default");
+        assert!(size.is_ok_and(|size| size == Size::Default && shows(size, "default")));
+    }
+
+    #[test]
+    fn size_is_refused() {
+        for text in [
+            "", "K", "-1", "+1", "1.5", "0x40", "64 ", " 64", "64B", "64KB", "4KK", "1T", "defaul",
+            "6 4", "64\0",
+        ] {
+            assert_eq!(errno(Size::parse(text.as_bytes())), Some(EINVAL));
+        }
+        for text in [
+            "18446744073709551616",
+            "99999999999999999999999999999999999999",
+            "18014398509481984K",
+            "17592186044416M",
+            "17179869184G",
+        ] {
+            assert_eq!(errno(Size::parse(text.as_bytes())), Some(E2BIG));
+        }
+    }
+
+    #[test]
+    fn gfp_is_parsed_and_shown() {
+        let account = GFP_KERNEL_ACCOUNT & !GFP_KERNEL;
+
+        for (text, flags) in [
+            ("kernel", GFP_KERNEL),
+            ("atomic", GFP_ATOMIC),
+            ("nowait", GFP_NOWAIT),
+            ("kernel+zero", GFP_KERNEL | __GFP_ZERO),
+            ("kernel+account", GFP_KERNEL_ACCOUNT),
+            ("atomic+nowarn", GFP_ATOMIC | __GFP_NOWARN),
+            (
+                "nowait+zero+nowarn+account",
+                GFP_NOWAIT | __GFP_ZERO | __GFP_NOWARN | account,
+            ),
+        ] {
+            let gfp = parse_gfp(text.as_bytes());
+            assert!(gfp.as_ref().is_ok_and(|gfp| gfp.flags() == flags));
+            assert!(gfp.is_ok_and(|gfp| shows(gfp, text)));
+        }
+
+        // Shown in one order, whatever the order they came in.
+        let gfp = parse_gfp(b"kernel+account+zero");
+        assert!(gfp.is_ok_and(|gfp| shows(gfp, "kernel+zero+account")));
+        assert!(shows(Gfp::KERNEL, "kernel"));
+    }
+
+    #[test]
+    fn gfp_is_refused() {
+        for text in [
+            "",
+            "+",
+            "zero",
+            "+zero",
+            "kernel+",
+            "kernel++zero",
+            "kernel+zero+zero",
+            "kernel zero",
+            "kernel+dma",
+            "KERNEL",
+            "GFP_KERNEL",
+            "kernel+atomic",
+            "kernel+zero ",
+        ] {
+            assert_eq!(errno(parse_gfp(text.as_bytes())), Some(EINVAL));
+        }
+    }
+
+    #[test]
+    fn presses_are_parsed() {
+        for (text, number) in [("1", 1), ("20000", 20_000), ("1000000", 1_000_000)] {
+            assert!(parse_presses(text.as_bytes()).is_ok_and(|n| n == number));
+        }
+        for text in [
+            "",
+            "0",
+            "1000001",
+            "99999999999999999999",
+            "-1",
+            "1K",
+            "x",
+            "1 1",
+        ] {
+            assert_eq!(errno(parse_presses(text.as_bytes())), Some(EINVAL));
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_allowed() -> Result {
+        let method = CString::try_from_fmt(fmt!("{}", Invalid::Method))?;
+        let method = method.to_str()?;
+        assert!(method.starts_with("allowed are cycle, "));
+        for each in Method::ALL {
+            assert!(method.contains(each.name()));
+        }
+
+        assert!(shows(Invalid::Presses, "allowed are 1 to 1000000"));
+        assert!(shows(
+            Invalid::Size,
+            "allowed are default or bytes in decimal, with K, M or G for KiB, MiB or GiB"
+        ));
+        assert!(shows(
+            Invalid::TooLarge,
+            "allowed are numbers up to 18446744073709551615"
+        ));
+        assert!(shows(Invalid::TooLong(128), "allowed are up to 128 bytes"));
+        assert_eq!(Invalid::TooLong(128).errno(), E2BIG);
+        assert!(shows(
+            Invalid::RefusedByAll(refusal(Method::Kmalloc, 0)),
+            "every method refuses it, as kmalloc takes 1 to 100 bytes (A_LIMIT), not 0"
+        ));
+        assert!(shows(
+            Invalid::Gfp,
+            "allowed are kernel, atomic or nowait, then any of +zero, +nowarn, +account"
+        ));
+        let kmalloc = refusal(Method::Kmalloc, 101);
+        assert_eq!(kmalloc.errno(), E2BIG);
+        assert!(shows(
+            Invalid::Refused(kmalloc),
+            "kmalloc takes 1 to 100 bytes (A_LIMIT), not 101"
+        ));
+        assert_eq!(refusal(Method::Kmalloc, 0).errno(), EINVAL);
+        Ok(())
+    }
+
+    #[test]
+    fn default_plan_uses_each_method_s_own_size() -> Result {
+        let (plan, passed_over) = plan(Settings::DEFAULT, &[])?;
+        assert_eq!(passed_over, 0);
+
+        for method in Method::ALL {
+            let (chosen, request) = plan.choose(*method);
+            assert!(chosen == *method);
+            assert_eq!(request.size, method.rules().default_size);
+            assert!(request.gfp == Gfp::KERNEL);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn cycle_passes_over_who_refuses() -> Result {
+        let settings = Settings {
+            size: Size::Bytes(4242),
+            ..Settings::DEFAULT
+        };
+        let (first, rest) = Method::ALL.split_first().ok_or(EINVAL)?;
+
+        let (without_first, passed_over) = plan(settings, &[*first])?;
+        assert_eq!(passed_over, 1);
+        let (chosen, request) = without_first.choose(*first);
+        assert!(chosen == first.after());
+        assert_eq!(request.size, 4242);
+
+        let (only_first, passed_over) = plan(settings, rest)?;
+        assert_eq!(passed_over, rest.len());
+        for method in Method::ALL {
+            assert!(only_first.choose(*method).0 == *first);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_all_refuse_is_invalid() {
+        // The method that takes most is named.
+        let most = Method::ALL[1];
+        let refuse = |method: Method, request: &Request| {
+            Err(Refusal::Size {
+                method: method.name(),
+                size: request.size,
+                largest: if method == most { 2000 } else { 1000 },
+                limit: "A_LIMIT",
+            })
+        };
+
+        let mut told = 0;
+        let invalid = Plan::new(Settings::DEFAULT, refuse, |_| told += 1).err();
+        assert_eq!(told, 0);
+        assert!(invalid.is_some_and(|invalid| {
+            let named = matches!(
+                &invalid,
+                Invalid::RefusedByAll(Refusal::Size { method, .. }) if *method == most.name()
+            );
+            named && invalid.errno() == EINVAL
+        }));
+    }
+
+    #[test]
+    fn what_the_only_method_refuses_is_invalid() -> Result {
+        for method in Method::ALL {
+            let settings = Settings {
+                selection: Selection::Only(*method),
+                ..Settings::DEFAULT
+            };
+            let invalid = Plan::new(settings, all_but(&[*method]), |_| ()).err();
+            assert_eq!(invalid.map(|invalid| invalid.errno()), Some(E2BIG));
+
+            // What the others say does not matter, and is not told.
+            let others = [method.after()];
+            let (plan, passed_over) = plan(settings, &others)?;
+            assert_eq!(passed_over, 0);
+            for next in Method::ALL {
+                assert!(plan.choose(*next).0 == *method);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn cycle_has_every_method_once() {
+        for method in Method::ALL {
+            assert_eq!(method.rotation().count(), Method::ALL.len());
+            assert!(method.rotation().next() == Some(*method));
+            assert!(Method::ALL
+                .iter()
+                .all(|m| method.rotation().any(|n| n == *m)));
+        }
+        let mut method = Method::ALL[0];
+        for _ in Method::ALL {
+            method = method.after();
+        }
+        assert!(method == Method::ALL[0]);
+    }
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state machine, with a fake allocation and no device.
+
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+
+use crate::{
+    method::{
+        Facts,
+        Held,
+        Method,
+        Reason,
+        Request, //
+    },
+    plan::{
+        Plan,
+        Settings, //
+    },
+    request::Selection,
+    rust::address::Address,
+    toggle::{
+        Event,
+        Toggle, //
+    }, //
+};
+
+/// An allocation that only counts itself.
+struct Fake {
+    size: usize,
+    alive: Arc<Atomic<i32>>,
+}
+
+impl Fake {
+    fn new(request: &Request, alive: &Arc<Atomic<i32>>) -> Self {
+        alive.fetch_add(1, Relaxed);
+        Self {
+            size: request.size,
+            alive: alive.clone(),
+        }
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Held for Fake {
+    fn facts(&self) -> Facts {
+        Facts {
+            address: Address::of(core::ptr::null::<u8>()),
+            size: self.size,
+            dma_address: None,
+        }
+    }
+
+    fn bytes(&mut self) -> Option<&mut [u8]> {
+        None
+    }
+}
+
+fn plan(settings: Settings) -> Result<Plan> {
+    Plan::new(settings, |_, _| Ok(()), |_| ()).map_err(|invalid| invalid.errno())
+}
+
+/// A toggle in `cycle`, and the number of fakes that are alive.
+fn toggle() -> Result<(Toggle<Fake>, Arc<Atomic<i32>>)> {
+    let toggle = Toggle::new(plan(Settings::DEFAULT)?)?;
+    Ok((toggle, Arc::new(Atomic::new(0), GFP_KERNEL)?))
+}
+
+/// The method of an event of the kind that is expected, or none.
+fn allocated(event: &Event) -> Option<Method> {
+    match event {
+        Event::Allocated { method, .. } => Some(*method),
+        _ => None,
+    }
+}
+
+fn freed(event: &Event) -> Option<Method> {
+    match event {
+        Event::Freed { method, .. } => Some(*method),
+        _ => None,
+    }
+}
+
+/// Whether the event is shown with `text` at its end.
+fn ends_with(event: &Event, text: &str) -> bool {
+    CString::try_from_fmt(fmt!("{event}"))
+        .is_ok_and(|shown| shown.to_bytes().ends_with(text.as_bytes()))
+}
+
+#[kunit_tests(alloclab_toggle)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presses_alternate_through_the_cycle() -> Result {
+        let (mut toggle, alive) = toggle()?;
+
+        for round in 0..3 {
+            for (index, method) in Method::ALL.iter().enumerate() {
+                assert!(toggle.next() == *method);
+                let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+                assert!(allocated(&event) == Some(*method));
+                assert_eq!(alive.load(Relaxed), 1);
+                assert!(toggle.held().is_some_and(|held| held.method == *method));
+
+                let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+                assert!(freed(&event) == Some(*method));
+                assert_eq!(alive.load(Relaxed), 0);
+                assert!(toggle.held().is_none());
+
+                let done = 2 * (round * Method::ALL.len() + index + 1);
+                assert_eq!(toggle.presses(), done as u64);
+            }
+        }
+        for (_, stats) in toggle.stats().each() {
+            assert_eq!((stats.allocs, stats.frees, stats.failures), (3, 3, 0));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn failure_leaves_it_empty_and_usable() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        let first = Method::ALL[0];
+        let size = first.rules().default_size;
+
+        for press in 1..=2 {
+            let event = toggle.press(|_, _| Err(ENOMEM));
+            assert!(matches!(event, Event::Failed { method, .. } if method == first));
+            let line = CString::try_from_fmt(fmt!("{event}"))?;
+            let expected = CString::try_from_fmt(fmt!(
+                "{}: allocation of {size} bytes failed: ENOMEM (press {press})",
+                first.name()
+            ))?;
+            assert!(line.to_bytes() == expected.to_bytes());
+            assert!(toggle.held().is_none());
+            // The cycle has not moved on.
+            assert!(toggle.next() == first);
+        }
+
+        let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+        assert!(allocated(&event) == Some(first));
+        assert_eq!(toggle.stats().total(|stats| stats.failures), 2);
+        assert_eq!(toggle.stats().total(|stats| stats.allocs), 1);
+        assert_eq!(toggle.presses(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn change_applies_to_the_next_allocation() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        let (first, last) = (Method::ALL[0], Method::ALL[Method::ALL.len() - 1]);
+        let fake = |_, request: &Request| Ok(Fake::new(request, &alive));
+
+        let event = toggle.press(fake);
+        assert!(allocated(&event) == Some(first));
+
+        toggle.change(plan(Settings {
+            selection: Selection::Only(last),
+            ..Settings::DEFAULT
+        })?);
+        assert!(toggle.held().is_some_and(|held| held.method == first));
+
+        let event = toggle.press(fake);
+        assert!(freed(&event) == Some(first));
+        for _ in 0..2 {
+            let event = toggle.press(fake);
+            assert!(allocated(&event) == Some(last));
+            let event = toggle.press(fake);
+            assert!(freed(&event) == Some(last));
+        }
+
+        // The cycle moved on with the free of what it had allocated, and by nothing else.
+        toggle.change(plan(Settings::DEFAULT)?);
+        assert!(toggle.next() == first.after());
+        Ok(())
+    }
+
+    #[test]
+    fn unbind_frees_what_is_held() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        assert!(toggle.free(Reason::Unbind).is_none());
+
+        let _ = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+        let event = toggle.free(Reason::Unbind);
+        assert!(event.is_some_and(|event| ends_with(&event, " ns (unbind)")));
+        assert_eq!(alive.load(Relaxed), 0);
+        assert_eq!(toggle.stats().total(|stats| stats.frees), 1);
+        assert_eq!(toggle.presses(), 1);
+        assert!(toggle.free(Reason::Unbind).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn drop_frees_what_is_held() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        let _ = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+        assert_eq!(alive.load(Relaxed), 1);
+        drop(toggle);
+        assert_eq!(alive.load(Relaxed), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn lines_name_the_press() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        for press in ["(press 1)", "(press 2)", "(press 3)"] {
+            let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+            assert!(ends_with(&event, press));
+        }
+        Ok(())
+    }
+}
