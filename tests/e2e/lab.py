@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the end-to-end tests do with a guest: nodes, files, presses, log lines."""
+
+import re
+import time
+from typing import NamedTuple, Sequence
+
+from events import PREFIX, Event, parse_all, parse_methods, parse_stats
+from row import CLONE
+
+PL061 = CLONE / "dts/virt-pl061.dtso"
+GPIO_SIM = CLONE / "dts/virt-gpio-sim.dtso"
+DEBUGFS = "/sys/kernel/debug/alloclab"
+DRIVER = "/sys/bus/platform/drivers/alloclab"
+UNLOAD = "{ ! grep -q '^alloclab ' /proc/modules || rmmod alloclab; }"
+ERRORS = {
+    "Invalid argument": "EINVAL",
+    "Argument list too long": "E2BIG",
+    "No such device": "ENODEV",
+    "Input/output error": "EIO",
+    "Device or resource busy": "EBUSY",
+    "Resource temporarily unavailable": "EAGAIN",
+    "Permission denied": "EACCES",
+    "Cannot allocate memory": "ENOMEM",
+    "Numerical result out of range": "ERANGE",
+}
+DROPPED = re.compile(r"\bburst of events: (\d+) lines dropped$")
+PROBE_FAILED = re.compile(r"^probe with driver alloclab failed with error -(\d+)$")
+
+
+class Boot(NamedTuple):
+    """How a test module wants its guest: the module's variable BOOT."""
+
+    name: str
+    overlays: Sequence = (PL061,)
+    memory: int = 512
+    kernel_modules: Sequence[str] = ()
+    append: str = ""
+
+
+def nodes(*bodies):
+    """An overlay with nodes on the PL061, to be merged after PL061; a body is `name {...}`."""
+    text = "\n".join(f"\t{body};" for body in bodies)
+    return f"/dts-v1/;\n/plugin/;\n&{{/}} {{\n{text}\n}};\n"
+
+
+def node(name, line, *properties, compatible="alloclab,button"):
+    """The body of a node on a line of the PL061."""
+    fixed = [f'compatible = "{compatible}"', "interrupt-parent = <&gpio>"]
+    if line is not None:
+        fixed.append(f"interrupts = <{line} 2>")
+    return f"{name} {{ " + " ".join(f"{entry};" for entry in [*fixed, *properties]) + " }"
+
+
+def errno(result):
+    """The error that a command printed, by name; None when it succeeded."""
+    if result.status == 0:
+        return None
+    for text, name in ERRORS.items():
+        if text in result.output:
+            return name
+    raise AssertionError(f"status {result.status}, unknown error: {result.output}")
+
+
+# For all tests that need nothing special: they share one guest.
+STANDARD = Boot("standard", overlays=(PL061, nodes(
+    node("fast", 4, "debounce-interval = <0>"),
+    node("slow", 5, "debounce-interval = <2000>"),
+    node("tutorial", 6, "debounce-interval = <20>", 'alloclab,method = "vmalloc"',
+         "alloclab,size = <12288>", 'alloclab,gfp = "atomic+zero"', 'label = "front door"',
+         compatible="yang,mydevice"))))
+STANDARD_NODES = ["button", "fast", "slow", "tutorial"]
+
+
+class Lab:
+    """The module in a guest, from insmod to rmmod."""
+
+    def __init__(self, guest):
+        self.guest = guest
+        self.start = guest.mark()
+
+    def loaded(self):
+        """Whether the module is loaded."""
+        return self.guest.run("grep -q '^alloclab ' /proc/modules").status == 0
+
+    def load(self):
+        """insmod."""
+        self.guest.sh("insmod /root/alloclab.ko")
+
+    def unload(self):
+        """rmmod, unless the test did it."""
+        self.guest.sh(UNLOAD)
+
+    def lines(self, device=None):
+        """The driver's log lines since the test began, as (device, text)."""
+        found = [PREFIX.match(line) for line in self.guest.log_since(self.start)]
+        return [(match["device"], match["text"]) for match in found
+                if match and device in (None, match["device"])]
+
+    def texts(self, device):
+        """The texts of a device's lines."""
+        return [text for _, text in self.lines(device)]
+
+    def events(self, device=None):
+        """The events since the test began, in their order."""
+        return [event for event in parse_all(self.guest.log_since(self.start))
+                if device in (None, event.device)]
+
+    def button(self, name="button"):
+        """The button of the node `name`, which must be bound."""
+        button = Button(self, name)
+        assert self.guest.run(f"test -d {button.directory}").status == 0, self.lines()
+        return button
+
+    def finish(self):
+        """Unload, and check that nothing is left of the driver."""
+        left = self.guest.run(f"{UNLOAD} || exit; ls -d {DEBUGFS} {DRIVER} 2>/dev/null; "
+                              "grep -e alloclab -e rust_helper_vrealloc "
+                              "/proc/interrupts /proc/vmallocinfo")
+        assert left.output == ""
+        log = self.guest.log_since(self.start)
+        if any(DROPPED.search(line) for line in log):
+            return
+        held = {}
+        for event in parse_all(log):
+            sign = {"allocated": 1, "freed": -1, "failed": 0}[event.what]
+            key = (event.device, event.address)
+            held[key] = held.get(key, 0) + sign * event.bytes
+        assert not any(held.values()), log
+
+
+class Button:
+    """One button: its files and its presses."""
+
+    def __init__(self, lab, name):
+        self.lab = lab
+        self.guest = lab.guest
+        self.name = name
+        self.directory = f"{DEBUGFS}/{name}"
+
+    def read(self, file):
+        """The content of a file."""
+        return self.guest.sh(f"cat {self.directory}/{file}")
+
+    def write(self, file, text, newline=True, timeout=30):
+        """Write a file; return the error's name, None when it was accepted."""
+        option = "" if newline else "-n"
+        quoted = text.replace("'", "'\\''")
+        return errno(self.guest.run(f"echo {option} '{quoted}' >{self.directory}/{file}", timeout))
+
+    def set(self, **values):
+        """Write files that have to accept it."""
+        for file, value in values.items():
+            assert self.write(file, str(value)) is None, (file, value)
+
+    def software_press(self, count=1, timeout=60):
+        """Press by the file `press`."""
+        assert self.write("press", str(count), timeout=timeout) is None
+
+    def press(self):
+        """Press the PL061's line 3 from outside; return the event that came of it."""
+        start = len(self.guest.log)
+        wanted = self.counters("presses")[0] + 1
+        self.guest.press()
+        line = self.guest.wait_log(rf"^alloclab {self.name}: .*\(press {wanted}\)$",
+                                   start)[1].string
+        event = Event.parse(line)
+        assert event, line
+        return event
+
+    def stats(self):
+        """The file `stats`: counters of the device, counters of each method."""
+        return parse_stats(self.read("stats"))
+
+    def counters(self, *names):
+        """Some of the device's counters."""
+        counters = self.stats()[0]
+        return tuple(counters[name] for name in names)
+
+    def live(self):
+        """The file `live` as a dictionary; None when nothing is held."""
+        text = self.read("live")
+        if text == "none\n":
+            return None
+        return dict(line.split(": ", 1) for line in text.splitlines())
+
+    def methods(self):
+        """The methods, in the order of the file `method`."""
+        return parse_methods(self.read("method"))[0]
+
+    def current(self):
+        """The current method, or cycle."""
+        return parse_methods(self.read("method"))[1]
+
+    def irq(self):
+        """The interrupt, as the ready line names it."""
+        ready = [re.match(r"ready: irq (\d+),", text) for text in self.lab.texts(self.name)]
+        return int([match for match in ready if match][-1][1])
+
+    def wait_counter(self, name, value, timeout=10):
+        """Wait until a counter has reached `value`."""
+        until = time.monotonic() + timeout
+        while True:
+            now = self.counters(name)[0]
+            if now >= value or time.monotonic() > until:
+                return now
+            time.sleep(0.1)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Edges by the thousand, bounces, and the limit on log lines."""
+
+import re
+import time
+
+from lab import DRIVER, DROPPED, STANDARD
+
+BOOT = STANDARD
+STORM = 20000
+LIMIT = 100
+LIMIT_SECONDS = 5
+
+
+def inject(button, count, cpus="0,1", gap_us=0):
+    """Inject edges into the interrupt of a button."""
+    irq = button.irq()
+    start = button.guest.mark()
+    button.guest.sh(f"insmod /root/alloclab_inject.ko irq={irq} count={count} cpus={cpus} "
+                    f"gap_us={gap_us}; status=$?; rmmod alloclab_inject; exit $status", 120)
+    said = [line for line in button.guest.log_since(start) if "alloclab_inject: injected" in line]
+    assert len(said) == 1
+    assert re.fullmatch(rf"alloclab_inject: injected {count} edges into irq {irq} in \d+ us",
+                        said[0])
+
+
+def test_no_press_is_lost(lab):
+    button = lab.button("fast")
+    inject(button, STORM)
+    assert button.wait_counter("presses", STORM, 60) == STORM
+    counters, each = button.stats()
+    assert (counters["edges"], counters["bounces"], counters["failures"]) == (STORM, 0, 0)
+    assert counters["allocs"] + counters["frees"] == STORM
+    assert counters["allocs"] - counters["frees"] == 0
+    # The cycle went round in order.
+    rounds = STORM // 2 // len(each)
+    assert all(abs(counts["allocs"] - rounds) <= 1 for counts in each.values())
+    assert button.read("live") == "none\n"
+
+
+def test_odd_number_of_edges_holds(lab):
+    button = lab.button("fast")
+    inject(button, 501)
+    assert button.wait_counter("presses", 501) == 501
+    assert button.counters("edges", "allocs", "frees") == (501, 251, 250)
+    assert button.live()["press"] == "501"
+
+
+def test_edges_and_software_presses_together(lab):
+    button = lab.button("fast")
+    irq = button.irq()
+    button.set(method="kmalloc")
+    lab.guest.sh(f"for i in 1 2 3 4; do echo 500 >{button.directory}/press & done; "
+                 f"insmod /root/alloclab_inject.ko irq={irq} count=2000 cpus=0,1; "
+                 "status=$?; rmmod alloclab_inject; wait; exit $status", 120)
+    assert button.wait_counter("presses", 4000) == 4000
+    counters = button.counters("edges", "allocs", "frees", "failures")
+    assert counters == (2000, 2000, 2000, 0)
+
+
+def test_bounces_do_nothing(lab):
+    button = lab.button("slow")
+    inject(button, 200)
+    assert button.wait_counter("presses", 1) == 1
+    assert button.counters("edges", "presses", "bounces") == (200, 1, 199)
+    assert button.counters("allocs", "frees") == (1, 0)
+    assert [event.press for event in lab.events("slow")] == [1]
+
+
+def test_window_counts_from_the_last_edge(lab):
+    button = lab.button("slow")
+    # One edge every 0.4 s for 3.2 s: longer than the window, but no edge is 2 s after another.
+    inject(button, 9, cpus="0", gap_us=400000)
+    assert button.counters("edges", "presses", "bounces") == (9, 1, 8)
+    time.sleep(2.2)
+    inject(button, 1, cpus="0")
+    assert button.wait_counter("presses", 2) == 2
+    assert button.counters("edges", "presses", "bounces") == (10, 2, 8)
+    assert [event.what for event in lab.events("slow")] == ["allocated", "freed"]
+
+
+def test_real_edges_are_slower_than_the_window(lab):
+    button = lab.button()
+    for _ in range(4):
+        button.press()
+    assert button.counters("edges", "presses", "bounces") == (4, 4, 0)
+
+
+def test_100_events_are_all_shown(lab):
+    button = lab.button("fast")
+    button.software_press(LIMIT)
+    assert [event.press for event in lab.events("fast")] == list(range(1, LIMIT + 1))
+    time.sleep(LIMIT_SECONDS + 0.5)
+    assert not any(DROPPED.match(text) for text in lab.texts("fast"))
+
+
+def test_burst_says_how_many_lines_were_dropped(lab):
+    button = lab.button("fast")
+    button.software_press(1000)
+    assert button.counters("presses", "allocs", "frees") == (1000, 500, 500)
+    lab.guest.wait_log(r"^alloclab fast: burst of events: ", lab.start, LIMIT_SECONDS + 5)
+    shown = [event.press for event in lab.events("fast")]
+    assert shown == list(range(1, LIMIT + 1))
+    dropped = [DROPPED.match(text) for text in lab.texts("fast")]
+    assert [int(match[1]) for match in dropped if match] == [1000 - LIMIT]
+    # It is over: the next press is shown.
+    button.software_press(2)
+    assert [event.press for event in lab.events("fast")[LIMIT:]] == [1001, 1002]
+
+
+def test_burst_of_one_button_leaves_the_others_their_lines(lab):
+    lab.button("fast").software_press(1000)
+    lab.button().press()
+    assert [event.press for event in lab.events("button")] == [1]
+
+
+def test_rmmod_in_a_burst_says_the_free_and_the_dropped_lines(lab):
+    button = lab.button("fast")
+    button.software_press(501)
+    lab.unload()
+    texts = lab.texts("fast")
+    dropped = [int(match[1]) for match in map(DROPPED.match, texts) if match]
+    assert sum(dropped) == 501 - LIMIT
+    last = lab.events("fast")[-1]
+    assert (last.what, last.press) == ("freed", None)
+
+
+def test_unbind_in_a_storm(guest, lab):
+    button = lab.button("fast")
+    button.set(method="vmalloc")
+    # Without a handler the injector's next edge is refused: insmod then fails.
+    result = guest.run(
+        f"insmod /root/alloclab_inject.ko irq={button.irq()} count=4000000 cpus=0,1 & "
+        f"injector=$!; usleep 300000; echo fast >{DRIVER}/unbind || exit 99; wait $injector", 60)
+    assert result.status not in (0, 99), result
+    assert guest.run(f"test -e {button.directory}").status != 0
+    guest.sh(f"echo fast >{DRIVER}/bind")
+    # The kernel may have kept one edge for the next handler.
+    kept = button.counters("edges")[0]
+    assert kept <= 1
+    inject(button, 10)
+    assert button.wait_counter("presses", 10 + kept) == 10 + kept
+    assert button.counters("allocs", "frees") == (5 + kept, 5)

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The debugfs files: modes, every accepted form, every refusal."""
+
+import itertools
+import re
+
+from events import PREFIX
+from lab import DEBUGFS, STANDARD, STANDARD_NODES, errno
+
+BOOT = STANDARD
+FILES = {"method": "600", "size": "600", "gfp": "600", "press": "200", "live": "400",
+         "stats": "400"}
+MODIFIERS = ("+zero", "+nowarn", "+account")
+KMALLOC_MAX_SIZE = 4 << 20
+EINTR = 4
+
+
+def refused(lab, button, file, value, error):
+    """Write what has to be refused; the file stays as it is and the log names the value.
+
+    Returns what the message says after that.
+    """
+    start = lab.guest.mark()
+    state = "cat stats" if file == "press" else f"cat {file} stats"
+    result = lab.guest.run(f"cd {button.directory}; before=$({state}); "
+                           f"echo '{value}' >{file}; status=$?; after=$({state}); "
+                           '[ "$before" = "$after" ] || echo "has changed"; exit $status')
+    assert "has changed" not in result.output, value
+    assert errno(result) == error, value
+    texts = [match["text"] for match in map(PREFIX.match, lab.guest.log_since(start)) if match]
+    assert len(texts) == 1, texts
+    named = f'{file}: "{value.strip()[:128]}" is not valid: '
+    assert texts[0].startswith(named), texts
+    return texts[0].removeprefix(named)
+
+
+def test_names_and_modes(guest, button):
+    listed = guest.sh(f"cd {button.directory}; stat -c '%n %a %U %G' *").splitlines()
+    assert sorted(listed) == sorted(f"{name} {mode} root root" for name, mode in FILES.items())
+    assert guest.sh(f"ls {DEBUGFS}").split() == STANDARD_NODES
+
+
+def test_nothing_for_an_ordinary_user(guest, button):
+    button.press()
+    before = button.stats()
+    # Even where the directory of debugfs itself can be entered.
+    guest.sh("mount -o remount,mode=755 /sys/kernel/debug")
+    assert guest.run(f"su user -c 'ls {button.directory}'").status == 0
+    for file in FILES:
+        for command in (f"cat {button.directory}/{file}", f"echo 1 >>{button.directory}/{file}"):
+            assert errno(guest.run(f"su user -c '{command}'")) == "EACCES", command
+    guest.sh("mount -o remount,mode=700 /sys/kernel/debug")
+    assert errno(guest.run(f"su user -c 'ls {button.directory}'")) == "EACCES"
+    assert button.stats() == before
+
+
+def test_write_only_and_read_only_files(guest, button):
+    # Root passes the mode bits; there is still nothing to read or write.
+    assert guest.run(f"cat {button.directory}/press").output.startswith("cat: ")
+    for file in ("live", "stats"):
+        assert button.write(file, "1") == "EINVAL"
+
+
+def test_method_accepts(button):
+    methods = button.methods()
+    assert methods[:4] == ["kmalloc", "kzalloc", "vmalloc", "coherent"]
+    assert button.read("method") == "[cycle] " + " ".join(methods) + "\n"
+    for method in [*methods, "cycle"]:
+        button.set(method=method)
+        words = [f"[{word}]" if word == method else word for word in ["cycle", *methods]]
+        assert button.read("method") == " ".join(words) + "\n"
+    assert button.write("method", "vmalloc", newline=False) is None
+    assert button.write("method", "  kmalloc ") is None
+    assert button.current() == "kmalloc"
+
+
+def test_method_refuses(lab, button):
+    button.set(method="kzalloc")
+    words = ["cycle", *button.methods()]
+    for value in ("malloc", "", "Kmalloc", "kmalloc kzalloc", "[kmalloc]", "kmallo", "kmallocs",
+                  "cycle,"):
+        allowed = refused(lab, button, "method", value, "EINVAL")
+        assert re.findall(r"[a-z_]+", allowed)[-len(words):] == words
+
+
+def test_each_method_alone(lab, button):
+    for method in button.methods():
+        button.set(method=method)
+        button.software_press(4)
+        done = [(event.method, event.what) for event in lab.events("button")[-4:]]
+        assert done == [(method, "allocated"), (method, "freed")] * 2
+
+
+def test_size_accepts(button):
+    assert button.read("size") == "default\n"
+    for written, read in [("1", 1), ("64", 64), ("0100", 100), ("4096", 4096), ("4K", 4096),
+                          ("4k", 4096), ("2M", 2 << 20), ("1m", 1 << 20), ("0G", None),
+                          ("4M", KMALLOC_MAX_SIZE)]:
+        if read is None:
+            assert button.write("size", written) == "EINVAL"
+            continue
+        button.set(size=written)
+        assert button.read("size") == f"{read}\n"
+    button.set(size="default")
+    assert button.read("size") == "default\n"
+    assert button.write("size", "8K", newline=False) is None
+    assert button.read("size") == "8192\n"
+
+
+def test_size_refuses_garbage(lab, button):
+    button.set(size=100)
+    for value in ("", "x", "-1", "+1", "0x40", "4KB", "4KK", "K", "4 K", "1.5M", "4T", "64,",
+                  "Default", "default 64"):
+        allowed = refused(lab, button, "size", value, "EINVAL")
+        assert "default" in allowed and "bytes" in allowed
+
+
+def test_size_refuses_by_limits(lab, button):
+    button.set(method="kmalloc", size=KMALLOC_MAX_SIZE)
+    for value, error in [("0", "EINVAL"), (str(KMALLOC_MAX_SIZE + 1), "E2BIG"), ("8M", "E2BIG"),
+                         ("1G", "E2BIG")]:
+        allowed = refused(lab, button, "size", value, error)
+        assert f"kmalloc takes 1 to {KMALLOC_MAX_SIZE} bytes" in allowed
+    for value in ("18446744073709551616", "99999999999999999999999", "18446744073709551615K"):
+        refused(lab, button, "size", value, "E2BIG")
+    refused(lab, button, "size", "1" * 300, "E2BIG")
+    button.set(method="vmalloc", size="default")
+    # More than the guest has.
+    assert "vmalloc takes 1 to " in refused(lab, button, "size", "1G", "E2BIG")
+
+
+def test_largest_size_works(lab, button):
+    for method in ("kmalloc", "kzalloc", "coherent"):
+        button.set(method=method, size=KMALLOC_MAX_SIZE)
+        button.software_press(2)
+        done = [(event.method, event.what, event.bytes) for event in lab.events("button")[-2:]]
+        assert done == [(method, what, KMALLOC_MAX_SIZE) for what in ("allocated", "freed")]
+
+
+def test_what_every_method_refuses(lab, button):
+    for value in ("0", "1G"):
+        assert "every method refuses it" in refused(lab, button, "size", value, "EINVAL")
+
+
+def test_method_refuses_the_size_that_is_set(lab, button):
+    button.set(method="vmalloc", size="8M")
+    assert str(8 << 20) in refused(lab, button, "method", "kmalloc", "E2BIG")
+
+
+def test_cycle_passes_over_and_says_so_once(lab, button):
+    small = [method for method in button.methods() if method != "vmalloc"]
+    said = len(lab.texts("button"))
+    button.set(size="8M")
+    texts = lab.texts("button")[said:]
+    assert len(texts) == len(small)
+    for method, text in zip(small, texts):
+        assert re.fullmatch(rf"cycle: passed over, as {method} takes 1 to {KMALLOC_MAX_SIZE} "
+                            rf"bytes \(\w+\), not {8 << 20}", text)
+    assert button.counters("next") == ("vmalloc",)
+    button.software_press(4)
+    events = lab.events("button")
+    assert [(event.method, event.bytes) for event in events] == [("vmalloc", 8 << 20)] * 4
+    assert len(lab.texts("button")) == said + len(texts) + 4
+
+
+def test_gfp_accepts_and_works_with_every_method(guest, button):
+    values = [base + "".join(chosen) for base in ("kernel", "atomic", "nowait")
+              for count in range(4) for chosen in itertools.combinations(MODIFIERS, count)]
+    assert button.read("gfp") == "kernel\n"
+    presses = 2 * len(button.methods())
+    read = guest.sh(f"cd {button.directory}; for gfp in {' '.join(values)}; do "
+                    f"echo $gfp >gfp && echo {presses} >press && cat gfp || exit 1; done")
+    assert read.split() == values
+    counters, each = button.stats()
+    assert counters["failures"] == 0
+    assert {counts["allocs"] for counts in each.values()} == {len(values)}
+    # In any order, printed in one.
+    for chosen in itertools.permutations(MODIFIERS):
+        button.set(gfp="nowait" + "".join(chosen))
+        assert button.read("gfp") == "nowait+zero+nowarn+account\n"
+
+
+def test_gfp_refuses(lab, button):
+    button.set(gfp="nowait+nowarn")
+    for value in ("", "user", "+zero", "zero", "kernel+", "kernel+zero+zero", "kernel+Zero",
+                  "Kernel", "kernel zero", "kernel,zero", "kernel+atomic", "GFP_KERNEL"):
+        allowed = refused(lab, button, "gfp", value, "EINVAL")
+        for word in ("kernel", "atomic", "nowait", *MODIFIERS):
+            assert word in allowed
+
+
+def test_press_accepts(lab, button):
+    for count in (1, 1, 7, 100):
+        before = button.counters("presses", "allocs", "frees")
+        button.software_press(count)
+        presses, allocs, frees = button.counters("presses", "allocs", "frees")
+        assert presses == before[0] + count
+        assert allocs + frees == presses
+        assert allocs - frees == presses % 2
+    # They are no edges.
+    assert button.counters("edges", "bounces") == (0, 0)
+    assert button.write("press", "1", newline=False) is None
+    assert lab.events("button")[0].press == 1
+
+
+def test_press_refuses(lab, button):
+    for value in ("0", "1000001", "-1", "", "x", "1K", "1 2", "0x1", "default",
+                  "99999999999999999999999"):
+        assert "1 to 1000000" in refused(lab, button, "press", value, "EINVAL")
+
+
+def test_signal_ends_presses_early(guest, button):
+    button.set(method="kmalloc")
+    result = guest.run(f"/root/interrupted_write {button.directory}/press 1000000")
+    assert result.status == EINTR
+    presses, allocs, frees = button.counters("presses", "allocs", "frees")
+    assert 0 < presses < 1000000
+    assert allocs + frees == presses
+    button.software_press()
+    assert button.counters("presses") == (presses + 1,)
+
+
+def test_write_while_held_applies_to_the_next_allocation(lab, button):
+    button.set(method="kmalloc", size=64, gfp="kernel")
+    button.software_press()
+    live = button.live()
+    button.set(method="vmalloc", size=8192, gfp="nowait+zero")
+    assert button.live() == live
+    button.software_press()
+    button.software_press()
+    done = [(event.method, event.what, event.bytes) for event in lab.events("button")]
+    assert done == [("kmalloc", "allocated", 64), ("kmalloc", "freed", 64),
+                    ("vmalloc", "allocated", 8192)]
+    assert button.live()["gfp"] == "nowait+zero"
+
+
+def test_live(lab, button):
+    assert button.read("live") == "none\n"
+    for method in button.methods():
+        button.set(method=method)
+        button.software_press()
+        event = lab.events("button")[-1]
+        live = button.live()
+        assert live["method"] == method
+        assert live["size"] == str(event.bytes)
+        assert live["address"] == event.address
+        assert live.get("dma") == event.dma
+        assert live["gfp"] == "kernel"
+        assert live["press"] == str(event.press)
+        assert live["label"] == "button"
+        assert int(live["alloc_ns"]) > 0
+        assert button.counters("bytes_held") == (event.bytes,)
+        button.software_press()
+        assert button.read("live") == "none\n"
+        assert button.counters("bytes_held") == (0,)
+
+
+def test_stats_format(button):
+    button.set(method="vmalloc", size=8192)
+    button.software_press(5)
+    latency = r"\d+,\d+,\d+"
+    lines = ["label: button", "edges: 0", "presses: 5", "bounces: 0", "allocs: 3", "frees: 2",
+             "failures: 0", "bytes_held: 8192", "next: [a-z_]+"]
+    for method in button.methods():
+        counts = (3, 2) if method == "vmalloc" else (0, 0)
+        lines.append(f"{method}: allocs={counts[0]} frees={counts[1]} failures=0 "
+                     f"alloc_ns={latency} free_ns={latency}")
+    text = button.read("stats")
+    assert re.fullmatch("\n".join(lines) + "\n", text), text
+    for method, counts in button.stats()[1].items():
+        for name in ("alloc_ns", "free_ns"):
+            middle, high, largest = (int(number) for number in counts[name].split(","))
+            assert middle <= high <= largest
+            assert (largest > 0) == (method == "vmalloc")
+
+
+def test_cycle_continues_where_it_was(lab, button):
+    methods = button.methods()
+    button.software_press(2)
+    assert button.counters("next") == (methods[1],)
+    button.software_press(1)
+    # Moves on with the free.
+    assert button.counters("next") == (methods[1],)
+    button.software_press(2 * len(methods) - 2)
+    order = [event.method for event in lab.events("button") if event.what == "allocated"]
+    assert order == [*methods, methods[0]]

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Unbind, rebind, rmmod, and files that are open meanwhile."""
+
+import re
+
+from events import READY, Event
+from lab import DEBUGFS, DRIVER, STANDARD, errno
+
+BOOT = STANDARD
+FILES = ("method", "size", "gfp", "press", "live", "stats")
+READABLE = ("method", "size", "gfp", "live", "stats")
+WRITABLE = ("method", "size", "gfp", "press")
+
+
+def bound(guest, name="button"):
+    """Whether the driver is bound to a device."""
+    return guest.run(f"test -e {DRIVER}/{name}").status == 0
+
+
+def test_unbind_while_held_and_rebind(guest, lab, button):
+    for method in button.methods():
+        irq = button.irq()
+        button.set(method=method)
+        got = button.press()
+        guest.sh(f"echo button >{DRIVER}/unbind")
+        assert lab.events("button")[-1] == Event("button", method, "freed", got.bytes, None,
+                                                 got.address)
+        assert guest.run(f"test -e {button.directory}").status != 0
+        assert "alloclab" not in guest.run(f"grep '^ *{irq}:' /proc/interrupts").output
+        guest.sh(f"echo button >{DRIVER}/bind")
+        assert READY.match(lab.texts("button")[-1])
+        assert button.counters("edges", "presses", "allocs", "frees") == (0, 0, 0, 0)
+        assert button.current() == "cycle"
+    assert button.press().press == 1
+
+
+def test_unbind_and_rebind_many_times(guest, lab):
+    guest.sh(f"cd {DRIVER}; for i in $(seq 20); do echo 1 >{DEBUGFS}/button/press && "
+             "echo button >unbind && echo button >bind || exit 1; done", 60)
+    whats = [event.what for event in lab.events("button")]
+    assert whats == ["allocated", "freed"] * 20
+
+
+def test_load_and_unload_many_times(guest, lab):
+    lab.unload()
+    guest.sh(f"for i in $(seq 20); do insmod /root/alloclab.ko && echo 3 >{DEBUGFS}/button/press "
+             "&& rmmod alloclab || exit 1; done", 60)
+    whats = [event.what for event in lab.events("button")]
+    assert whats == ["allocated", "freed", "allocated", "freed"] * 20
+
+
+def test_open_file_makes_rmmod_say_busy(guest, lab, button):
+    for file in FILES:
+        redirect = ">" if file == "press" else "<"
+        result = guest.run(f"sleep 100 {redirect}{button.directory}/{file} & usleep 100000; "
+                           "rmmod alloclab; status=$?; kill $!; exit $status")
+        # delete_module() says EWOULDBLOCK of a module that is in use.
+        assert errno(result) in ("EBUSY", "EAGAIN"), file
+        assert lab.loaded()
+        assert button.read("live") == "none\n"
+    button.press()
+    lab.unload()
+    assert lab.events("button")[-1].press is None
+
+
+def test_open_file_answers_eio_after_unbind(guest, button):
+    script = [f"cd {button.directory}"]
+    # Opened before, used after.
+    script += [f"exec {number}<{file}" for number, file in enumerate(READABLE, 3)]
+    script += [f"echo button >{DRIVER}/unbind", f"echo button >{DRIVER}/bind"]
+    script += [f"cat <&{number}" for number in range(3, 3 + len(READABLE))]
+    output = guest.run("\n".join(script)).output.splitlines()
+    assert len(output) == len(READABLE)
+    assert all("Input/output error" in line for line in output), output
+    script = [f"cd {button.directory}"]
+    script += [f"exec {number}>>{file}" for number, file in enumerate(WRITABLE, 3)]
+    script += [f"echo button >{DRIVER}/unbind", f"echo button >{DRIVER}/bind"]
+    script += [f"echo 1 >&{number}" for number in range(3, 3 + len(WRITABLE))]
+    output = guest.run("\n".join(script)).output.splitlines()
+    assert len(output) == len(WRITABLE)
+    assert all("Input/output error" in line for line in output), output
+    # The files of the new binding were not touched by that.
+    assert button.counters("presses") == (0,)
+    assert button.press().press == 1
+
+
+def test_file_open_across_unbind_then_rmmod(guest, lab, button):
+    result = guest.run(f"sleep 100 <{button.directory}/stats & usleep 100000; "
+                       f"echo button >{DRIVER}/unbind; "
+                       "rmmod alloclab; status=$?; kill $!; wait; exit $status")
+    assert errno(result) in ("EBUSY", "EAGAIN")
+    lab.unload()
+    assert not lab.loaded()
+
+
+def test_unbind_ends_presses_early(guest, lab, button):
+    button.set(method="kmalloc")
+    result = guest.run(
+        f"echo 1000000 >{button.directory}/press & writer=$!; usleep 300000; "
+        f"echo button >{DRIVER}/unbind || exit 99; wait $writer", 60)
+    assert errno(result) == "ENODEV"
+    assert not bound(guest)
+    guest.sh(f"echo button >{DRIVER}/bind")
+    assert button.press().press == 1
+
+
+def test_the_tutorials_compatible_and_every_property(guest, lab):
+    button = lab.button("tutorial")
+    texts = lab.texts("tutorial")
+    assert len(texts) == 1
+    ready = re.match(r"ready: irq \d+, debounce 20 ms, method vmalloc\b", texts[0])
+    assert ready and "front door" in texts[0]
+    assert button.current() == "vmalloc"
+    assert button.read("size") == "12288\n"
+    assert button.read("gfp") == "atomic+zero\n"
+    button.software_press()
+    assert button.live()["label"] == "front door"
+    assert button.live()["size"] == "12288"
+    assert "label: front door\n" in button.read("stats")
+    address = lab.events("tutorial")[-1].address
+    found = guest.sh(f"grep ^0x{address}- /proc/vmallocinfo").split()
+    # Three pages and the guard page.
+    assert found[1] == "16384"

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The module as a file, and the kernel that it is loaded into."""
+
+import subprocess
+
+from lab import STANDARD
+
+BOOT = STANDARD
+
+
+def field(path, name):
+    """A field of modinfo, one value a line."""
+    asked = subprocess.run(["modinfo", "-F", name, path], stdout=subprocess.PIPE, text=True,
+                           check=True)
+    return asked.stdout.splitlines()
+
+
+def test_modinfo(row):
+    module = row.product("alloclab.ko")
+    assert field(module, "license") == ["GPL"]
+    assert all(field(module, "author"))
+    assert len(field(module, "author")) >= 1
+    assert len(field(module, "description")) == 1
+    assert field(module, "description")[0].strip()
+    # Each with and without what may follow the compatible.
+    assert sorted(field(module, "alias")) == [
+        "of:N*T*Calloclab,button", "of:N*T*Calloclab,buttonC*",
+        "of:N*T*Cyang,mydevice", "of:N*T*Cyang,mydeviceC*"]
+    assert field(module, "name") == ["alloclab"]
+
+
+def test_no_tests_in_the_module(row):
+    symbols = subprocess.run(["nm", "-a", row.product("alloclab.ko")], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True, check=True).stdout
+    assert symbols
+    assert "kunit" not in symbols.lower()
+
+
+def test_built_for_this_kernel(row, guest):
+    assert guest.sh("uname -r").strip() == row.release
+    assert field(row.product("alloclab.ko"), "vermagic")[0].split()[0] == row.release
+
+
+def test_what_the_kernel_has(row, guest):
+    config = row.config()
+    kunit = guest.run("test -d /sys/kernel/debug/kunit").status == 0
+    if row.stock:
+        # Debian's own kernel has no KUnit: it has to be the unmodified one.
+        assert "KUNIT" not in config
+        assert not kunit
+        assert row.image_is_packaged()
+        assert "Debian" in guest.sh("cat /proc/version")
+    else:
+        assert config["KUNIT"] == "y"
+        assert kunit
+        assert not row.image_is_packaged()
+
+
+def test_module_is_known_by_its_name(lab):
+    assert lab.guest.sh("ls /sys/module/alloclab/drivers").split() == ["platform:alloclab"]
+    assert lab.loaded()
+    lab.unload()
+    assert not lab.loaded()
