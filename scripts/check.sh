@@ -1,0 +1,193 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# make check: every check prints a line with its name, the number of files and its
+# result; the status is 0 only if all passed.  Runs in the build root.
+
+set -euo pipefail
+. scripts/lib.sh
+
+OUT=$PWD/out/check
+SRC_LINES=300
+OTHER_LINES=400
+failed=0
+passed=0
+
+# files PATTERN...: the tree's own files with such names, a line each.
+files() {
+	local names=() pattern
+
+	for pattern in "$@"; do
+		names+=(-o -name "$pattern")
+	done
+	find . \( -path ./.git -o -path ./out \) -prune -o -type f ! -name '*.mod.c' \
+		\( "${names[@]:1}" \) -print | sed 's|^\./||' | sort
+}
+
+# check NAME COMMAND...: runs a check over the files on stdin, which are added to
+# the command; it has passed if its status is 0.
+check() {
+	local name=$1 log start list=() result=ok
+
+	shift
+	mapfile -t list
+	log=$OUT/$(tr -cs 'A-Za-z0-9\n' - <<<"$name").log
+	start=$(now)
+	if ((${#list[@]} == 0)); then
+		result=FAILED
+	elif ! "$@" "${list[@]}" >"$log" 2>&1 </dev/null; then
+		result=FAILED
+		cat -- "$log"
+	fi
+	printf '%-34s %3d files %6s s  %s\n' "$name" "${#list[@]}" \
+		"$(seconds "$(($(now) - start))")" "$result"
+	if [ "$result" = ok ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+}
+
+format() {
+	rustfmt --check --edition 2021 --config-path "$source/.rustfmt.toml" "$@"
+}
+
+# lint ROW FILE...: the kernel's lint set on a fresh build; a warning fails.
+lint() {
+	local row=$1 dir out=$OUT/clippy-$1
+
+	dir=$(scripts/kernel.sh dir "$row") || return
+	rm -rf "$out"
+	mkdir -p "$out"
+	if ! make -C "$dir/build" M="$PWD" MO="$out" -j"$(nproc)" CLIPPY=1 TESTS=1 modules \
+		>"$out.log" 2>&1 || grep -qiE '^warning|[^-]warning:' "$out.log"; then
+		cat "$out.log"
+		return 1
+	fi
+}
+
+# style TYPES FILE...: the kernel's checkpatch, without messages of these types.
+style() {
+	local ignore=$1
+
+	shift
+	perl "$source/scripts/checkpatch.pl" --strict --no-tree --quiet --no-summary --show-types \
+		--ignore "$ignore" -f "$@"
+}
+
+# The overlays as they are booted: merged into QEMU's tree, against the binding.
+overlays() {
+	local overlay
+
+	dt-mk-schema -j dts/*.yaml >"$OUT/schema.json" && merge_overlays "$@" || return
+	for overlay; do
+		silent dt-validate -s "$OUT/schema.json" -l alloclab \
+			"$OUT/$(basename "$overlay" .dtso)/merged.dtb" || return
+	done
+}
+
+merge_overlays() {
+	PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 python3 - "$OUT" "$@" <<-'PYTHON'
+		import pathlib
+		import sys
+		from devicetree import merge
+
+		machine = ["qemu-system-aarch64", "-display", "none", "-net", "none", "-M", "virt"]
+		for overlay in map(pathlib.Path, sys.argv[2:]):
+		    directory = pathlib.Path(sys.argv[1]) / overlay.stem
+		    directory.mkdir()
+		    merge(machine, [overlay], directory)
+	PYTHON
+}
+
+# The binding and its example, as the kernel's dt_binding_check has it.
+binding() {
+	local yaml example
+
+	silent dt-doc-validate -u dts "$@" && dt-mk-schema -j "$@" >"$OUT/schema.json" || return
+	for yaml; do
+		example=$OUT/$(basename "$yaml" .yaml).example
+		dt-extract-example "$yaml" >"$example.dts" &&
+			cpp -nostdinc -undef -D__DTS__ -x assembler-with-cpp -I "$source/include" \
+				"$example.dts" >"$example.i" &&
+			silent dtc -Wno-avoid_unnecessary_addr_size -Wno-unit_address_vs_reg \
+				-I dts -O dtb -o "$example.dtb" "$example.i" &&
+			silent dt-validate -s "$OUT/schema.json" -l alloclab "$example.dtb" ||
+			return
+	done
+}
+
+# Passes only if the command says nothing.
+silent() {
+	local said status=0
+
+	said=$("$@" 2>&1) || status=$?
+	if ((status)) || [ -n "$said" ]; then
+		printf '%s\n' "$said"
+		return 1
+	fi
+}
+
+# lines MOST FILE...: no file is longer.
+lines() {
+	local most=$1
+
+	shift
+	wc -l "$@" | awk -v most="$most" '
+		$2 != "total" && $1 > most { print $2 ": " $1 " lines"; bad = 1 }
+		END { exit bad }'
+}
+
+licence() {
+	local file bad=0
+
+	for file; do
+		if ! head -n 2 "$file" | grep -qE '[S]PDX-[L]icense-Identifier: GPL-2.0'; then
+			printf '%s: no SPDX line\n' "$file"
+			bad=1
+		fi
+	done
+	return "$bad"
+}
+
+# src/ is safe Rust and knows no kernel versions.
+safe() {
+	local keyword='\bunsafe[[:space:]]*([({]|fn\b|impl\b|trait\b|extern\b)'
+
+	! sed 's|//.*||' "$@" | grep -E "$keyword" && ! grep -nE '\bkernel_[0-9]' "$@"
+}
+
+row=$(scripts/kernel.sh dir debian)
+source=$(sed -n 's/^SOURCE=//p' "$row/row")
+mapfile -t rows < <(scripts/kernel.sh names)
+for name in "${rows[@]}"; do
+	scripts/kernel.sh dir "$name" >/dev/null
+done
+rm -rf "$OUT"
+mkdir -p "$OUT"
+# Checkpatch is made for patches of the kernel.  These of its messages do not fit:
+# a binding of ours is not in the kernel's tree; scripts show their own name in
+# their usage; in Python and shell a word may well follow itself.
+binding_types=UNDOCUMENTED_DT_STRING
+script_types=EMBEDDED_FILENAME,REPEATED_WORD
+
+check rustfmt format < <(files '*.rs')
+for name in "${rows[@]}"; do
+	check "clippy, kernel $name" lint "$name" < <(files '*.rs')
+done
+check checkpatch style "$binding_types" \
+	< <(files '*.rs' '*.c' '*.h' '*.dts' '*.dtso' Makefile Kbuild)
+check "checkpatch, scripts" style "$script_types" < <(files '*.sh' '*.py' run)
+check shellcheck shellcheck -x -s bash < <(files '*.sh' run)
+check flake8 flake8 --max-line-length 100 < <(files '*.py')
+check "dt-schema: binding, example" binding < <(files '*.yaml')
+check "dt-schema: overlays" overlays < <(files '*.dtso')
+check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*.py' \
+	'*.config' Makefile Kbuild kernels help run)
+check "src/: at most $SRC_LINES lines" lines "$SRC_LINES" < <(files '*.rs' | grep '^src/')
+check "others: at most $OTHER_LINES lines" lines "$OTHER_LINES" \
+	< <(files '*.rs' '*.c' '*.sh' '*.py' | grep -E '^(rust|tests|scripts)/')
+check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
+echo "not checked: the style of *.yaml, *.md, *.config and scripts/kernels"
+echo "$passed checks passed, $failed failed"
+((failed == 0))
