@@ -3,7 +3,8 @@
 # What to do with alloclab; `make help` lists it.  How the module is built is in
 # Kbuild, which the kernel's build reads in place of this file.
 
-KERNEL := debian
+# Rows of scripts/kernels; what a target does without is said in `make help`.
+KERNEL :=
 
 # A build in place, for any prepared kernel tree, with none of our set-up.
 ifeq ($(origin KDIR),command line)
@@ -21,7 +22,10 @@ enter := scripts/enter.sh
 all:
 	@$(enter) -l make scripts/task.sh build $(KERNEL)
 
-demo test kunit check shell update:
+test kunit:
+	@$(enter) -l 'make $@' scripts/task.sh $@ $(KERNEL)
+
+demo check shell update:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
 press:

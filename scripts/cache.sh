@@ -67,12 +67,11 @@ use_cache() {
 # states of the repository have other entries).
 KEEP_DAYS=14
 tidy() {
-	local old=() entry version
+	local old=() entry
 
 	rm -f "$ALLOCLAB_CACHE"/users/*
-	version=$(sed -n 's/^VERSION=//p' "$ALLOCLAB_CACHE/resolved" 2>/dev/null) || version=
 	for entry in "$ALLOCLAB_CACHE"/{roots,kernels,sources,debs}/*; do
-		if [ -d "$entry" ] && ! useful "$entry" "$version"; then
+		if [ -d "$entry" ] && ! useful "$entry"; then
 			old+=("$entry" "$entry.lock")
 		fi
 	done
@@ -81,19 +80,24 @@ tidy() {
 	fi
 }
 
-useful() { # ENTRY VERSION
+useful() { # ENTRY
+	local name=${1##*/}
+
 	case $1 in
 	*.tmp) false ;;
 	*/roots/*.debs) recent "$1" ;;
 	*/roots/*) [[ $1 == *-$(generation) ]] && recent "$1/etc/alloclab-used" ;;
-	*/kernels/*) recent "$1/stamp" && grep -qxF "VERSION=$2" "$1/row" ;;
+	*/kernels/*) recent "$1/stamp" && recorded "$(sed -n 's/^VERSION=//p' "$1/row")" ;;
 	*/sources/*)
-		[[ $1 == */"$2"* ]] &&
+		recorded "${name%-*}" &&
 			{ recent "$1" || grep -qsxF "SOURCE=$1" "$ALLOCLAB_CACHE"/kernels/*/row; }
 		;;
-	*/debs/*) [[ $1 == */"$2" ]] ;;
+	*/debs/*) recorded "$name" ;;
 	esac
 }
+
+# Is this a version that scripts/resolve.sh has recorded?
+recorded() { grep -qsxF "VERSION=$1" "$ALLOCLAB_CACHE"/versions/*; }
 
 # Counted up by 'make update' when the build root is out of date.
 generation() { cat "$ALLOCLAB_CACHE/generation" 2>/dev/null || printf 0; }

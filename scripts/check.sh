@@ -157,6 +157,13 @@ safe() {
 	! sed 's|//.*||' "$@" | grep -E "$keyword" && ! grep -nE '\bkernel_[0-9]' "$@"
 }
 
+# methods TABLE README: both have the same methods in the same order.
+methods() {
+	diff <(sed -n '/^methods! {/,/^}/s/^ *\(.*\)::.*/\1/p' "$1" | while read -r file; do
+		sed -n 's/^ *const NAME: .* = "\(.*\)";/\1/p' "${1%.rs}/$file.rs"
+	done) <(sed -n '/^## Methods/,/^## The/s/^| `\([a-z_]*\)` .*/\1/p' "$2")
+}
+
 row=$(scripts/kernel.sh dir debian)
 source=$(sed -n 's/^SOURCE=//p' "$row/row")
 mapfile -t rows < <(scripts/kernel.sh names)
@@ -188,6 +195,7 @@ check "src/: at most $SRC_LINES lines" lines "$SRC_LINES" < <(files '*.rs' | gre
 check "others: at most $OTHER_LINES lines" lines "$OTHER_LINES" \
 	< <(files '*.rs' '*.c' '*.sh' '*.py' | grep -E '^(rust|tests|scripts)/')
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
+check "README: table of methods" methods < <(printf '%s\n' src/method.rs README.md)
 echo "not checked: the style of *.yaml, *.md, *.config and scripts/kernels"
 echo "$passed checks passed, $failed failed"
 ((failed == 0))

@@ -17,11 +17,12 @@ set -euo pipefail
 . scripts/lib.sh
 . scripts/recipes.sh
 
-# Sets NAME KIND SOURCE_KIND CONFIG from the table.
+# Sets NAME KIND FROM CONFIG from the table.
 read_row() {
-	read -r NAME KIND SOURCE_KIND CONFIG < <(awk -v n="$1" '$1 == n' scripts/kernels) ||
+	read -r NAME KIND FROM CONFIG < <(awk -v n="$1" '$1 "" == n' scripts/kernels) ||
 		die "no kernel '$1' in scripts/kernels: there are $(names | paste -sd ' ')"
-	[ "$SOURCE_KIND" = backports ] || die "scripts/kernels: unknown source '$SOURCE_KIND'"
+	[[ $KIND-$FROM =~ ^((stock|own)-backports|own-[0-9]+\.[0-9]+)$ ]] ||
+		die "scripts/kernels: $NAME: no kernel is of kind '$KIND' from '$FROM'"
 }
 
 names() { awk '!/^#/ && NF { print $1 }' scripts/kernels; }
@@ -38,11 +39,11 @@ toolchain() {
 read_versions() {
 	local record
 
-	record=$(scripts/resolve.sh)
+	record=$(scripts/resolve.sh "$FROM")
 	# shellcheck disable=SC1090
 	. "$record"
 	DEBS=$ALLOCLAB_CACHE/debs/$VERSION
-	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(printf '%s\n' "${LEFT_OUT[@]}" | digest)
+	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(left_out "$FROM" | digest)
 	DIR=$ALLOCLAB_CACHE/kernels/$NAME-$SERIES-$({
 		printf '%s\n' "$NAME" "$KIND" "$RELEASE" "$VERSION" "$SOURCE"
 		toolchain
@@ -83,8 +84,24 @@ fetch() {
 	release
 }
 
+# Upstream's tar out of the source package of this version, checked like packages.
+fetch_tar() {
+	local tmp=$DEBS/tar.tmp
+
+	if [ -e "$DEBS/linux.tar.xz" ]; then
+		return
+	fi
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	step -d -w "$tmp" "kernel $RELEASE: download source" env -C "$tmp" \
+		apt-get -q source --download-only --tar-only "linux=$VERSION"
+	mv "$tmp"/linux_*.orig.tar.xz "$DEBS/linux.tar.xz"
+	rmdir "$tmp"
+	note_made
+}
+
 unpack_source() {
-	local package=linux-source-$SERIES
+	local file
 
 	if [ -d "$SOURCE" ]; then
 		return
@@ -93,13 +110,19 @@ unpack_source() {
 	hold "$SOURCE.lock" "the kernel source"
 	if [ ! -d "$SOURCE" ]; then
 		rm -rf "$SOURCE.tmp"
-		fetch "$package"
 		need_mb 2000 "the kernel source"
+		if [ "$FROM" = backports ]; then
+			file=$DEBS/linux-source-$SERIES.deb
+			fetch "linux-source-$SERIES"
+		else
+			file=$DEBS/linux.tar.xz
+			fetch_tar
+		fi
 		mkdir "$SOURCE.tmp"
 		step "kernel $SERIES: unpack source" \
-			extract_source "$DEBS/$package.deb" "$SOURCE.tmp"
+			extract_source "$file" "$SOURCE.tmp" "$(left_out "$FROM")"
 		mv "$SOURCE.tmp" "$SOURCE"
-		rm "$DEBS/$package.deb"
+		rm "$file"
 		note_made
 	fi
 	release

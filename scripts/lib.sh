@@ -133,6 +133,7 @@ explain() {
 	local gone='404 +Not Found|E: Version .* was not found|E: Unable to locate package'
 	local net='Temporary failure resolving|Could not resolve|Could not connect'
 
+	gone+='|E: Can not find version|E: Unable to find a source package'
 	net+='|Unable to connect|unreachable|No route to host|onnection (timed|reset|refused)'
 	if grep -qE "$full" "$3"; then
 		die "$1: the disk of $ALLOCLAB_CACHE is full" \

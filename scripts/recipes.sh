@@ -4,11 +4,22 @@
 # How kernel.sh unpacks a source and makes the two kinds of kernel.  The text of
 # these functions is part of the names of what they make: a change makes anew.
 
-# What no build of ours reads.
+# What no build of ours reads, as patterns of tar; and what the build of an own
+# kernel does not read either.
 LEFT_OUT=(
 	'*/Documentation/[!r]*/*' '*/tools/perf/*' '*/tools/testing/selftests/*'
 	'*/drivers/gpu/drm/amd/*.[ch]'
 )
+LEFT_OUT_OWN=(
+	'*/drivers/gpu/*.[ch]' '*/drivers/media/*.[ch]' '*/drivers/net/*.[ch]'
+	'*/drivers/scsi/*.[ch]' '*/sound/*.[ch]'
+)
+
+# left_out SOURCE: the patterns for a source of the table.
+left_out() {
+	printf '%s\n' "${LEFT_OUT[@]}"
+	[ "$1" = backports ] || printf '%s\n' "${LEFT_OUT_OWN[@]}"
+}
 
 # Options in which a stock tree may differ from Debian's own build: versions of
 # tools that leave no trace in the layout of data, and what needs a C library for
@@ -17,15 +28,24 @@ MAY_DIFFER='^(# )?CONFIG_(CC_VERSION_TEXT|GCC_VERSION|AS_VERSION|LD_VERSION|PAHO
 MAY_DIFFER+='|BINDGEN_VERSION_TEXT|CC_CAN_LINK(_STATIC)?|(THUMB2_)?COMPAT_VDSO'
 MAY_DIFFER+='|OPENSSL_SUPPORTS_ML_DSA|MODULE_SIG_KEY_TYPE_MLDSA_[0-9]+)[ =]'
 
-extract_source() { # DEB DIR
-	local exclude=() pattern tar
+# source_tar FILE: the compressed tar inside a linux-source package, or FILE itself.
+source_tar() {
+	local tar
 
-	for pattern in "${LEFT_OUT[@]}"; do
-		exclude+=(--exclude="$pattern")
-	done
-	tar=$(dpkg-deb -c "$1" | sed -n 's|.* \(\./usr/src/linux-source-[^ ]*\.tar\.xz\)$|\1|p')
-	dpkg-deb --fsys-tarfile "$1" | tar -xO -f - "$tar" | xz -dcT0 |
-		tar -x -f - -C "$2" --strip-components=1 --no-same-owner "${exclude[@]}"
+	case $1 in
+	*.deb)
+		tar=$(dpkg-deb -c "$1" |
+			sed -n 's|.* \(\./usr/src/linux-source-[^ ]*\.tar\.xz\)$|\1|p')
+		dpkg-deb --fsys-tarfile "$1" | tar -xO -f - "$tar"
+		;;
+	*) cat -- "$1" ;;
+	esac
+}
+
+extract_source() { # FILE DIR PATTERNS
+	source_tar "$1" | xz -dcT0 |
+		tar -x -f - -C "$2" --strip-components=1 --no-same-owner \
+			--exclude-from=<(printf '%s\n' "$3")
 }
 
 # The configuration and symbols of Debian's build, and its variables without the
@@ -89,15 +109,15 @@ stock_modules() { # DEB DIR
 		add_module "$tar" "$2" gpio-sim && rm "$tar"
 }
 
+# Make prefers GNUmakefile to the Makefile that the kernel puts beside it: what is
+# built in this tree later need not be told for which machine.
 own_config() { # BUILD FRAGMENT
-	local config=$1/.config
-
-	printf 'override %s\n' 'ARCH = arm64' 'CROSS_COMPILE = aarch64-linux-gnu-' \
-		>"$1/.kernelvariables" &&
-		make -C "$SOURCE" O="$1" ARCH=arm64 allnoconfig &&
+	printf '%s\n' 'export ARCH = arm64' 'export CROSS_COMPILE = aarch64-linux-gnu-' \
+		'include Makefile' >"$1/GNUmakefile" &&
+		make -C "$SOURCE" O="$1" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- allnoconfig &&
 		(cd "$1" && ARCH=arm64 "$SOURCE/scripts/kconfig/merge_config.sh" -m .config "$2") &&
-		make -C "$SOURCE" O="$1" olddefconfig &&
-		took_effect "$config" "$2"
+		make -C "$1" olddefconfig &&
+		took_effect "$1/.config" "$2"
 }
 
 # Every line of the fragment must be in the result.
@@ -114,7 +134,7 @@ took_effect() { # CONFIG FRAGMENT
 }
 
 own_kernel() { # BUILD
-	make -C "$SOURCE" O="$1" -j"$(nproc)" Image modules
+	make -C "$1" -j"$(nproc)" Image modules
 }
 
 # recipe KIND: the text of what makes a row.

@@ -1,17 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# resolve.sh [-u]: prints the file that records which kernel the archive's
-# backports offer; -u: asks the archive anew.  Runs in the build root.
-#
-# The kernel is the newest signed arm64 image whose headers and source are there
-# in the very same version: in the middle of a transition, newer sources come
-# first and do not count yet.
+# resolve.sh SOURCE  prints the file that records which kernel a source of
+#                    scripts/kernels is
+# resolve.sh -u      asks the archive anew for every source
+# Runs in the build root.
 
 set -euo pipefail
 . scripts/lib.sh
 
-record=$ALLOCLAB_CACHE/resolved
+RECORDS=$ALLOCLAB_CACHE/versions
 
 # candidate PACKAGE: the version of a package that apt would install.
 candidate() {
@@ -24,8 +22,10 @@ offers() {
 		awk -F ' *[|] *' -v v="$2" '$2 == v { found = 1 } END { exit !found }'
 }
 
-# find_kernel: prints RELEASE VERSION SERIES.
-find_kernel() {
+# The newest signed arm64 image whose headers and source are there in the very same
+# version: in the middle of a transition, newer sources come first and do not count
+# yet.  Prints RELEASE VERSION SERIES.
+find_backports() {
 	local release version series
 
 	for release in $(apt-cache pkgnames linux-binary- |
@@ -44,21 +44,51 @@ find_kernel() {
 	return 1
 }
 
-if [ -s "$record" ] && [ "${1:-}" != -u ]; then
-	printf '%s\n' "$record"
+# find_series SERIES: the same for the newest source package of a series.
+find_series() {
+	local version
+
+	version=$(apt-cache madison linux |
+		awk -F ' *[|] *' -v s="$1." '/ Sources$/ && index($2, s) == 1 { print $2 }' |
+		sort -V | tail -n 1)
+	[ -n "$version" ] && printf '%s %s %s\n' "${version%%-*}" "$version" "$1"
+}
+
+# resolve SOURCE: writes the record.
+resolve() {
+	local record=$RECORDS/$1 release version series
+
+	if [ "$1" = backports ]; then
+		read -r release version series < <(find_backports) ||
+			die "the archive offers no signed arm64 kernel with headers and source" \
+				"of one version: try again later with 'make update'."
+	else
+		read -r release version series < <(find_series "$1") ||
+			die "the archive lists no source of linux $1: try 'make update'; if it is" \
+				"gone for good, give its row in scripts/kernels another series."
+	fi
+	if grep -qsxF "VERSION=$version" "$record"; then
+		say "kernel, $1: nothing newer than $release"
+		return
+	fi
+	printf '%s\n' "RELEASE=$release" "VERSION=$version" "SERIES=$series" >"$record.tmp"
+	mv "$record.tmp" "$record"
+	say "kernel, $1: $release, package version $version"
+}
+
+(($# == 1)) || die "usage: scripts/resolve.sh SOURCE | -u"
+if [ -s "$RECORDS/$1" ]; then
+	printf '%s\n' "$RECORDS/$1"
 	exit
 fi
-hold "$record.lock" "the list of versions"
-if [ "${1:-}" = -u ]; then
+mkdir -p "$RECORDS"
+hold "$RECORDS.lock" "the list of versions"
+if [ "$1" = -u ]; then
 	step -d "archive: current versions" apt-get -q update -o APT::Update::Error-Mode=any
-elif [ -s "$record" ]; then
-	printf '%s\n' "$record"
-	exit
+	while read -r source; do
+		resolve "$source"
+	done < <(awk '!/^#/ && NF { print $3 }' scripts/kernels | sort -u)
+else
+	[ -s "$RECORDS/$1" ] || resolve "$1"
+	printf '%s\n' "$RECORDS/$1"
 fi
-read -r release version series < <(find_kernel) ||
-	die "the archive offers no signed arm64 kernel with headers and source of one version:" \
-		"try again later with 'make update'."
-printf 'RELEASE=%s\nVERSION=%s\nSERIES=%s\n' "$release" "$version" "$series" >"$record.tmp"
-mv "$record.tmp" "$record"
-say "kernel: $release, package version $version"
-printf '%s\n' "$record"

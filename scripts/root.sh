@@ -141,7 +141,7 @@ make_root() {
 		return
 	fi
 	say "First run: about 600 MB are downloaded and up to 5 GB of disk used in" \
-		"$ALLOCLAB_CACHE (make test: 700 MB, 6 GB)."
+		"$ALLOCLAB_CACHE (make test: 860 MB, 6 GB)."
 	need_mb 5500 "set-up"
 	tmp=$ROOT.tmp
 	if [ -e "$tmp" ]; then

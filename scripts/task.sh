@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# task.sh TASK: what the targets of the Makefile do in the build root.
+# task.sh TASK [ROW...]: what the targets of the Makefile do in the build root.
 
 set -euo pipefail
 . scripts/lib.sh
@@ -17,6 +17,22 @@ build() {
 		make -C "$dir/build" M="$PWD" MO="$out" -j"$(nproc)" "$@" modules
 }
 
+# build_for_tests [ROW...]: the modules with those of the tests, and what the kernels
+# need for them; sets ROWS to these rows, or to all of the table if none is named.
+build_for_tests() {
+	local row
+
+	ROWS=("$@")
+	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel.sh names)
+	for row in "${ROWS[@]}"; do
+		scripts/kernel.sh modules "$row" >/dev/null
+	done
+	for row in "${ROWS[@]}"; do
+		build "$row" TESTS=1
+	done
+	setup_summary
+}
+
 # After set-up: where the time went, and what the cache holds now.
 setup_summary() {
 	local total down
@@ -30,15 +46,11 @@ setup_summary() {
 		"(make distclean removes it)"
 }
 
-# Asks the archive anew: for the kernel, and for the packages of the build root.
+# Asks the archive anew: for the kernels, and for the packages of the build root.
 update() {
-	local old newer
+	local newer
 
-	old=$(cat "$ALLOCLAB_CACHE/resolved" 2>/dev/null) || old=
-	scripts/resolve.sh -u >/dev/null
-	if [ "$(cat "$ALLOCLAB_CACHE/resolved")" = "$old" ]; then
-		say "kernel: nothing newer ($(sed -n 's/^RELEASE=//p' <<<"$old"))"
-	fi
+	scripts/resolve.sh -u
 	newer=$(apt-get -s dist-upgrade | grep -c '^Inst ') || :
 	if ((newer)); then
 		printf '%d\n' "$(($(cat "$ALLOCLAB_CACHE/generation" 2>/dev/null || echo 0) + 1))" \
@@ -54,11 +66,14 @@ total() {
 	say "total: $(seconds "$(($(now) - ALLOCLAB_START))") s"
 }
 
-case ${1:-} in
+task=${1:-}
+shift || :
+case $task in
 build)
-	build "$2"
+	row=${1:-debian}
+	build "$row"
 	setup_summary
-	cp "out/build/$2/alloclab.ko" .
+	cp "out/build/$row/alloclab.ko" .
 	say "alloclab.ko is for $(modinfo -F vermagic alloclab.ko | cut -d ' ' -f 1)"
 	;;
 demo)
@@ -68,17 +83,17 @@ demo)
 	total
 	;;
 test)
-	scripts/kernel.sh modules debian >/dev/null
-	for row in debian kunit; do
-		build "$row" TESTS=1
-	done
-	setup_summary
-	tests/run.py
+	build_for_tests "$@"
+	tests/run.py --kernel "${ROWS[@]}"
 	;;
 kunit)
-	build kunit TESTS=1
-	setup_summary
-	tests/run.py --kunit-only
+	for row in "${@:-kunit}"; do
+		dir=$(scripts/kernel.sh dir "$row")
+		grep -qx CONFIG_KUNIT=y "$dir/build/.config" ||
+			die "kernel $row is built without KUnit: no suites can run there."
+	done
+	build_for_tests "${@:-kunit}"
+	tests/run.py --kunit-only --kernel "${ROWS[@]}"
 	;;
 shell)
 	build debian
@@ -92,6 +107,7 @@ update)
 	update
 	;;
 *)
-	die "usage: scripts/task.sh build ROW | demo | test | kunit | shell | check | update"
+	die "usage: scripts/task.sh build [ROW] | test [ROW...] | kunit [ROW...] |" \
+		"demo | shell | check | update"
 	;;
 esac
