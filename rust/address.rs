@@ -44,6 +44,13 @@ impl Address {
         Self(pointer.cast())
     }
 
+    /// Returns the largest power of two that divides the address.
+    pub(crate) fn alignment(self) -> usize {
+        1usize
+            .checked_shl((self.0 as usize).trailing_zeros())
+            .unwrap_or(0)
+    }
+
     /// Shows the address as `%p` does: hashed, the same for the same address until the next boot.
     ///
     /// Fit for the kernel log. Any context.

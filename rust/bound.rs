@@ -15,17 +15,14 @@ use kernel::{
     ffi::c_char,
     prelude::*,
     str::CStr,
-    sync::{
-        aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        }, //
-    }, //
+    sync::aref::ARef, //
 };
+
+use super::flag::Flag;
 
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {
+    fn alloclab_dma_mask(dev: *mut bindings::device) -> u64;
     fn alloclab_dev_name(dev: *const bindings::device) -> *const c_char;
 }
 
@@ -41,11 +38,42 @@ impl BoundDevice {
     ///
     /// # Safety
     ///
-    /// The returned value must be dropped before the device is unbound.
-    pub(super) unsafe fn new(dev: &Device<Bound>) -> Self {
+    /// The returned value, and all that are made of it, must be dropped before the device is
+    /// unbound.
+    pub(crate) unsafe fn new(dev: &Device<Bound>) -> Self {
         let dev: &Device = dev;
         // INVARIANT: `dev` is bound now, and by the safety requirements until the value is gone.
         Self(dev.into())
+    }
+}
+
+impl BoundDevice {
+    /// Returns another value for the same device, for what must not outlive its being bound.
+    ///
+    /// What gets it must live in the driver data, where [`BoundDevice::new`] wants all of them.
+    pub(super) fn share(&self) -> Self {
+        // INVARIANT: The safety requirements of `new` hold for this value too.
+        Self(self.0.clone())
+    }
+
+    /// Returns the pointer for C.
+    pub(super) fn as_raw(&self) -> *mut bindings::device {
+        // CAST: `Device` is a transparent wrapper of `struct device`.
+        core::ptr::from_ref::<Device>(&self.0).cast_mut().cast()
+    }
+
+    /// Returns the mask of the addresses that the device can reach.
+    pub(crate) fn dma_mask(&self) -> u64 {
+        // SAFETY: The device is valid, as `self` has a reference to it.
+        unsafe { alloclab_dma_mask(self.as_raw()) }
+    }
+
+    /// Returns the device's name, as the kernel log shows it.
+    pub(crate) fn name(&self) -> &CStr {
+        // SAFETY:
+        // - The device is valid, as `self` has a reference to it.
+        // - The name is terminated, and it does not change while the device is bound.
+        unsafe { CStr::from_char_ptr(alloclab_dev_name(self.as_raw())) }
     }
 }
 
@@ -73,7 +101,7 @@ pub(crate) struct Attached<T> {
     pub(crate) data: T,
     /// The device.
     pub(crate) dev: BoundDevice,
-    closing: Atomic<bool>,
+    closing: Flag,
 }
 
 impl<T> Attached<T> {
@@ -81,28 +109,17 @@ impl<T> Attached<T> {
         try_pin_init!(Self {
             data <- data,
             dev,
-            closing: Atomic::new(false),
+            closing: Flag::new(false),
         })
     }
 
     /// Returns whether callbacks that take long are to end. Any context.
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Relaxed)
+        self.closing.get()
     }
 
     /// Tells callbacks that take long to end. Any context.
     pub(super) fn close(&self) {
-        self.closing.store(true, Relaxed);
+        self.closing.set(true);
     }
-}
-
-/// Returns the name of `dev`, as the kernel log shows it.
-pub(crate) fn name(dev: &Device<Bound>) -> &CStr {
-    // CAST: `Device` is a transparent wrapper of `struct device`.
-    let dev = core::ptr::from_ref(dev).cast::<bindings::device>();
-
-    // SAFETY:
-    // - `dev` is valid, as it comes from a reference.
-    // - The name is terminated, and it does not change while the device is bound.
-    unsafe { CStr::from_char_ptr(alloclab_dev_name(dev)) }
 }

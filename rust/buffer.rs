@@ -2,9 +2,12 @@
 
 //! A byte buffer of run-time size from any of the kernel crate's allocators.
 
+use core::ptr::NonNull;
+
 use kernel::{
     alloc::{
         allocator::{
+            KVmalloc,
             Kmalloc,
             Vmalloc, //
         },
@@ -16,7 +19,10 @@ use kernel::{
     prelude::*, //
 };
 
-use super::address::Address;
+use super::memory::{
+    Memory,
+    Owner, //
+};
 
 /// A [`Buffer`] of physically contiguous memory, from `kmalloc`.
 pub(crate) type KBuffer = Buffer<Kmalloc>;
@@ -24,63 +30,48 @@ pub(crate) type KBuffer = Buffer<Kmalloc>;
 /// A [`Buffer`] of virtually contiguous memory, from `vmalloc`.
 pub(crate) type VBuffer = Buffer<Vmalloc>;
 
-/// What memory is filled with that was not zeroed: reading it as it came would be undefined, and
-/// zero would pass for zeroed.
-const POISON: u8 = 0x5a;
+/// A [`Buffer`] from `kmalloc` or, where that has none, from `vmalloc`.
+pub(crate) type KVBuffer = Buffer<KVmalloc>;
 
 /// A byte buffer from the allocator `A`; dropping it frees it.
-///
-/// Nothing touches the memory between allocation and the first call of [`Buffer::bytes`], so that
-/// what is measured is the allocator alone.
-///
-/// # Invariants
-///
-/// - The capacity of `bytes` is at least `size`.
-/// - The length of `bytes` is 0 or `size`.
 pub(crate) struct Buffer<A: Allocator> {
-    bytes: Vec<u8, A>,
-    size: usize,
+    memory: Memory,
+    // Owns the memory, and has no elements: the memory is used through `memory` alone.
+    _bytes: Vec<u8, A>,
 }
+
+// SAFETY: The vector is only dropped, and memory may be freed from any thread.
+unsafe impl<A: Allocator> Send for Buffer<A> {}
 
 impl<A: Allocator> Buffer<A> {
     /// Allocates `size` bytes, zeroed by the allocator if `flags` has `__GFP_ZERO`.
     ///
     /// May sleep if `flags` lets it. Returns `ENOMEM` when there is no memory, or when `size` is
-    /// over what the allocator takes.
+    /// over what the allocator takes, `EINVAL` for a size of 0.
     pub(crate) fn new(size: usize, flags: Flags) -> Result<Self> {
+        if size == 0 {
+            return Err(EINVAL);
+        }
         let mut bytes = Vec::with_capacity(size, flags)?;
+        let start = NonNull::new(Vec::as_mut_ptr(&mut bytes)).ok_or(ENOMEM)?;
+        let initialised = if flags.contains(__GFP_ZERO) { size } else { 0 };
 
-        if flags.contains(__GFP_ZERO) {
-            // SAFETY:
-            // - The length is 0 and the capacity is at least `size`.
-            // - The allocator zeroed the capacity because of `__GFP_ZERO`, and zero is a valid
-            //   `u8`, so that the first `size` elements are initialised.
-            unsafe { bytes.inc_len(size) };
-        }
+        // SAFETY: The vector has `size` bytes of one of the two, zeroed because of the flag, and
+        // nobody uses them but through `memory`, for as long as the vector lives.
+        let memory = unsafe { Memory::allocated(start, size, initialised) };
+        Ok(Self {
+            memory,
+            _bytes: bytes,
+        })
+    }
+}
 
-        // INVARIANT: The capacity is at least `size`, the length is `size` or still 0.
-        Ok(Self { bytes, size })
+impl<A: Allocator> Owner for Buffer<A> {
+    fn memory(&self) -> &Memory {
+        &self.memory
     }
 
-    /// Returns the size asked for, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        self.size
-    }
-
-    /// Returns the address of the first byte.
-    pub(crate) fn address(&self) -> Address {
-        Address::of(self.bytes.as_ptr())
-    }
-
-    /// Returns the bytes; what was not zeroed is filled with a poison at the first call.
-    ///
-    /// Does not allocate or sleep.
-    #[allow(dead_code, reason = "the tests write and read through it")]
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        if self.bytes.len() < self.size {
-            // Cannot fail: by the type invariants it fits the capacity, nothing is allocated.
-            let _ = self.bytes.resize(self.size, POISON, GFP_NOWAIT);
-        }
-        &mut self.bytes
+    fn bytes(&mut self) -> &mut [u8] {
+        self.memory.bytes()
     }
 }

@@ -32,10 +32,7 @@ use kernel::{
     }, //
 };
 
-use super::bound::{
-    self,
-    Attached, //
-};
+use super::bound::Attached;
 
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {
@@ -202,7 +199,7 @@ impl<T: Send + Sync + 'static> Files<T> {
             nodes.push(node, GFP_KERNEL)?;
         }
 
-        let dir = match Dir::within(top, bound::name(&attached.dev)) {
+        let dir = match Dir::within(top, attached.dev.name()) {
             Ok(dir) => Some(dir),
             Err(e) if e == ENODEV || e == EPERM => None,
             Err(e) => return Err(e),

@@ -4,27 +4,47 @@
 //!
 //! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
 
+use core::ptr::NonNull;
+
 use kernel::{
     alloc::Flags,
-    device::{
-        Bound,
-        Device, //
-    },
-    dma::{
-        Coherent,
-        DmaAddress, //
-    },
+    dma::DmaAddress,
     fmt,
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
-use super::address::Address;
+#[cfg(kernel_7_2)]
+use kernel::dma::Coherent;
+
+#[cfg(not(kernel_7_2))]
+use kernel::{
+    alloc::flags::__GFP_ZERO,
+    dma::CoherentAllocation, //
+};
+
+use super::{
+    bound::BoundDevice,
+    gfp::{
+        Gfp,
+        Modifier, //
+    },
+    memory::{
+        Memory,
+        Owner, //
+    }, //
+};
 
 /// A device's address, for showing only: it cannot be given to a device.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ShownDmaAddress(DmaAddress);
 
 impl ShownDmaAddress {
+    /// Makes it of what the DMA API returned.
+    pub(super) fn new(address: DmaAddress) -> Self {
+        Self(address)
+    }
+
     /// Returns whether a device that has `bits` address lines reaches it.
     #[allow(dead_code, reason = "the tests check it against the mask")]
     pub(crate) fn fits(self, bits: u32) -> bool {
@@ -38,44 +58,88 @@ impl fmt::Display for ShownDmaAddress {
     }
 }
 
-/// Zeroed memory that the CPU and a device see alike; dropping it frees it.
+/// The `kernel` crate's owner.
+#[cfg(kernel_7_2)]
+type Raw = Coherent<[u8]>;
+
+/// The `kernel` crate's owner.
+#[cfg(not(kernel_7_2))]
+type Raw = CoherentAllocation<u8>;
+
+/// Adds `+nowarn` to flags that do not sleep.
 ///
-/// The `kernel` crate asks that it be dropped while its device is bound, and does not enforce it.
-pub(crate) struct CoherentBuffer(Coherent<[u8]>);
+/// For a device that is not coherent, such memory comes from a small pool, and the kernel warns
+/// with a backtrace when that is used up: here it is an answer like any other.
+pub(super) fn without_warning(gfp: Gfp) -> Gfp {
+    if gfp.base().may_sleep() {
+        gfp
+    } else {
+        gfp.with(Modifier::Nowarn)
+    }
+}
+
+/// Allocates by the `kernel` crate's owner.
+#[cfg(kernel_7_2)]
+fn alloc(dev: &BoundDevice, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
+    let raw: Raw = Coherent::zeroed_slice(dev, size, flags)?;
+    let start = raw.as_mut_ptr().cast();
+    Ok((raw, start))
+}
+
+/// Allocates by the `kernel` crate's owner.
+#[cfg(not(kernel_7_2))]
+fn alloc(dev: &BoundDevice, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
+    let mut raw = Raw::alloc_coherent(dev, size, flags | __GFP_ZERO)?;
+    let start = raw.start_ptr_mut();
+    Ok((raw, start))
+}
+
+/// Zeroed memory that the CPU and a device see alike; dropping it frees it.
+pub(crate) struct CoherentBuffer {
+    memory: Memory,
+    coherent: Raw,
+    // The memory is freed while the device is bound.
+    _dev: BoundDevice,
+}
 
 impl CoherentBuffer {
     /// Allocates `size` bytes for `dev`, always zeroed.
     ///
-    /// May sleep if `flags` lets it. Returns `EINVAL` for a size of 0, `ENOMEM` when there is no
+    /// May sleep if `gfp` lets it. Returns `EINVAL` for a size of 0, `ENOMEM` when there is no
     /// memory that the device can reach.
-    pub(crate) fn new(dev: &Device<Bound>, size: usize, flags: Flags) -> Result<Self> {
-        Ok(Self(Coherent::zeroed_slice(dev, size, flags)?))
-    }
+    pub(crate) fn new(dev: &BoundDevice, size: usize, gfp: Gfp) -> Result<Self> {
+        if size == 0 {
+            return Err(EINVAL);
+        }
+        let (coherent, start) = alloc(dev, size, without_warning(gfp).flags())?;
+        let start = NonNull::new(start).ok_or(ENOMEM)?;
+        let usable = size.next_multiple_of(PAGE_SIZE);
 
-    /// Returns the size asked for, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        self.0.size()
-    }
-
-    /// Returns the CPU's address of the first byte.
-    pub(crate) fn address(&self) -> Address {
-        Address::of(self.0.as_ptr())
+        // SAFETY: The memory has `size` zeroed bytes, which nobody uses but through `memory` for
+        // as long as `coherent` lives: a `ShownDmaAddress` cannot be given to a device.
+        let memory = unsafe { Memory::new(start, size, usable, size) };
+        Ok(Self {
+            memory,
+            coherent,
+            _dev: dev.share(),
+        })
     }
 
     /// Returns the device's address of the first byte.
     pub(crate) fn dma_address(&self) -> ShownDmaAddress {
         #[cfg(kernel_7_3)]
-        return ShownDmaAddress(self.0.dma_address());
+        return ShownDmaAddress(self.coherent.dma_address());
         #[cfg(not(kernel_7_3))]
-        return ShownDmaAddress(self.0.dma_handle());
+        return ShownDmaAddress(self.coherent.dma_handle());
+    }
+}
+
+impl Owner for CoherentBuffer {
+    fn memory(&self) -> &Memory {
+        &self.memory
     }
 
-    /// Returns the bytes as the CPU sees them.
-    #[allow(dead_code, reason = "the tests write and read through it")]
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY:
-        // - `self` is borrowed exclusively, so that no other reference to the memory exists.
-        // - A `ShownDmaAddress` cannot be given to a device, so that none accesses the memory.
-        unsafe { self.0.as_mut() }
+    fn bytes(&mut self) -> &mut [u8] {
+        self.memory.bytes()
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! GFP flags that can be parsed and printed.
+//! GFP flags that can be parsed, printed and asked what they are made of.
 //!
-//! [`Flags`] of the `kernel` crate is opaque; a [`Gfp`] remembers what it was made of.
+//! [`Flags`] of the `kernel` crate is opaque and has only some of the kernel's flags; a [`Gfp`]
+//! remembers the words it was made of, and has all that a driver may use.
 //!
 //! C header: [`include/linux/gfp_types.h`](srctree/include/linux/gfp_types.h)
 
@@ -11,111 +12,216 @@ use kernel::{
         flags::*,
         Flags, //
     },
+    bindings,
     fmt,
     prelude::*, //
 };
 
-/// The flag that an allocation is made with in the first place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Base {
-    /// `GFP_KERNEL`: may sleep.
-    Kernel,
-    /// `GFP_ATOMIC`: may not sleep, may use reserves.
-    Atomic,
-    /// `GFP_NOWAIT`: may not sleep.
-    Nowait,
+/// Makes the words: for each its variant, its name, the kernel's bits, and the `kernel` crate's
+/// flags where it has them.
+macro_rules! words {
+    (
+        $(#[$doc:meta])* $type:ident:
+        $($word:ident = $name:literal, $bits:expr, $flags:expr;)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum $type {
+            $(#[doc = concat!("`", $name, "`")] $word,)*
+        }
+
+        impl $type {
+            /// All of them, in the order in which they are printed.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$word,)*];
+
+            /// Returns the name that users know it by.
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$word => $name,)*
+                }
+            }
+
+            /// Returns the bits of C's `gfp_t`.
+            const fn bits(self) -> u32 {
+                match self {
+                    $(Self::$word => $bits,)*
+                }
+            }
+
+            /// Returns the `kernel` crate's flags, where it has them.
+            fn flags(self) -> Option<Flags> {
+                match self {
+                    $(Self::$word => $flags,)*
+                }
+            }
+        }
+    };
+}
+
+const IO: u32 = 1 << bindings::___GFP_IO_BIT;
+const FS: u32 = 1 << bindings::___GFP_FS_BIT;
+const HARDWALL: u32 = 1 << bindings::___GFP_HARDWALL_BIT;
+const DIRECT_RECLAIM: u32 = 1 << bindings::___GFP_DIRECT_RECLAIM_BIT;
+const RECLAIM: u32 = DIRECT_RECLAIM | (1 << bindings::___GFP_KSWAPD_RECLAIM_BIT);
+const USER: u32 = RECLAIM | IO | FS | HARDWALL;
+const HIGHMEM: u32 = 1 << bindings::___GFP_HIGHMEM_BIT;
+const DMA: u32 = 1 << bindings::___GFP_DMA_BIT;
+const DMA32: u32 = 1 << bindings::___GFP_DMA32_BIT;
+const ACCOUNT: u32 = 1 << bindings::___GFP_ACCOUNT_BIT;
+
+words! {
+    /// What an allocation is made with in the first place.
+    ///
+    /// `dma` and `dma32` are `GFP_KERNEL` in that zone: the bare flags of these names do not even
+    /// wake the reclaim.
+    Base:
+    Kernel = "kernel", bindings::GFP_KERNEL, Some(GFP_KERNEL);
+    Atomic = "atomic", bindings::GFP_ATOMIC, Some(GFP_ATOMIC);
+    Nowait = "nowait", bindings::GFP_NOWAIT, Some(GFP_NOWAIT);
+    Noio = "noio", RECLAIM, None;
+    Nofs = "nofs", RECLAIM | IO, None;
+    User = "user", USER, None;
+    Highuser = "highuser", USER | HIGHMEM, None;
+    Dma = "dma", bindings::GFP_KERNEL | DMA, None;
+    Dma32 = "dma32", bindings::GFP_KERNEL | DMA32, None;
+}
+
+words! {
+    /// What is added to a base.
+    Modifier:
+    Zero = "zero", bindings::__GFP_ZERO, Some(__GFP_ZERO);
+    Nowarn = "nowarn", bindings::__GFP_NOWARN, Some(__GFP_NOWARN);
+    Noretry = "noretry", 1 << bindings::___GFP_NORETRY_BIT, None;
+    RetryMayfail = "retry_mayfail", 1 << bindings::___GFP_RETRY_MAYFAIL_BIT, None;
+    Nofail = "nofail", 1 << bindings::___GFP_NOFAIL_BIT, None;
+    High = "high", 1 << bindings::___GFP_HIGH_BIT, None;
+    Thisnode = "thisnode", 1 << bindings::___GFP_THISNODE_BIT, None;
+    // Alone, it is what `GFP_KERNEL_ACCOUNT` has beyond `GFP_KERNEL`.
+    Account = "account", ACCOUNT, Some(GFP_KERNEL_ACCOUNT & !GFP_KERNEL);
+    Comp = "comp", 1 << bindings::___GFP_COMP_BIT, None;
 }
 
 impl Base {
-    const ALL: [Self; 3] = [Self::Kernel, Self::Atomic, Self::Nowait];
+    /// The bases that `vmalloc` takes. Before it learnt not to sleep, only those that let it.
+    pub(crate) const VMALLOC: &'static [Self] = &[
+        Self::Kernel,
+        #[cfg(kernel_7_2)]
+        Self::Atomic,
+        #[cfg(kernel_7_2)]
+        Self::Nowait,
+        Self::Noio,
+        Self::Nofs,
+        Self::User,
+    ];
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Kernel => "kernel",
-            Self::Atomic => "atomic",
-            Self::Nowait => "nowait",
-        }
-    }
+    /// Those of [`Base::VMALLOC`] that the `kernel` crate has.
+    pub(crate) const CRATE_VMALLOC: &'static [Self] = &[
+        Self::Kernel,
+        #[cfg(kernel_7_2)]
+        Self::Atomic,
+        #[cfg(kernel_7_2)]
+        Self::Nowait,
+    ];
 
-    fn flags(self) -> Flags {
-        match self {
-            Self::Kernel => GFP_KERNEL,
-            Self::Atomic => GFP_ATOMIC,
-            Self::Nowait => GFP_NOWAIT,
-        }
+    /// Returns whether an allocation with it may sleep.
+    pub(crate) const fn may_sleep(self) -> bool {
+        self.bits() & DIRECT_RECLAIM != 0
     }
 }
 
-/// What [`Gfp::parse`] accepts, for messages.
-pub(crate) const ALLOWED: &str = "kernel, atomic or nowait, then any of +zero, +nowarn, +account";
+impl Modifier {
+    /// The modifiers that `vmalloc` takes. Older kernels honour those on retrying by half.
+    pub(crate) const VMALLOC: &'static [Self] = &[
+        Self::Zero,
+        Self::Nowarn,
+        #[cfg(kernel_7_2)]
+        Self::Noretry,
+        #[cfg(kernel_7_2)]
+        Self::RetryMayfail,
+        Self::Nofail,
+        Self::High,
+        Self::Account,
+    ];
+}
 
 /// A base and modifiers, as in `kernel+zero+nowarn`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gfp {
     base: Base,
-    zero: bool,
-    nowarn: bool,
-    account: bool,
+    /// A bit for each modifier, by its place among them.
+    modifiers: u16,
 }
 
 impl Gfp {
     /// `GFP_KERNEL` alone.
     pub(crate) const KERNEL: Self = Self {
         base: Base::Kernel,
-        zero: false,
-        nowarn: false,
-        account: false,
+        modifiers: 0,
     };
 
     /// Parses a base and its modifiers, each modifier at most once and in any order.
     ///
-    /// Returns `EINVAL` for anything else; [`ALLOWED`] says what is accepted. Any context.
+    /// Returns `EINVAL` for anything else; [`allowed`] says what is accepted. Any context.
     pub(crate) fn parse(text: &[u8]) -> Result<Self> {
         let mut words = text.split(|byte| *byte == b'+');
 
         let base = words.next().ok_or(EINVAL)?;
-        let base = Base::ALL.into_iter().find(|b| b.name().as_bytes() == base);
+        let base = Base::ALL.iter().find(|b| b.name().as_bytes() == base);
         let mut gfp = Self {
-            base: base.ok_or(EINVAL)?,
-            ..Self::KERNEL
+            base: *base.ok_or(EINVAL)?,
+            modifiers: 0,
         };
 
         for word in words {
-            let modifier = match word {
-                b"zero" => &mut gfp.zero,
-                b"nowarn" => &mut gfp.nowarn,
-                b"account" => &mut gfp.account,
-                _ => return Err(EINVAL),
-            };
-
-            if core::mem::replace(modifier, true) {
+            let modifier = Modifier::ALL.iter().find(|m| m.name().as_bytes() == word);
+            let modifier = *modifier.ok_or(EINVAL)?;
+            if gfp.has(modifier) {
                 return Err(EINVAL);
             }
+            gfp = gfp.with(modifier);
         }
-
         Ok(gfp)
     }
 
-    /// Returns the flags for the allocation functions of the `kernel` crate.
-    pub(crate) fn flags(self) -> Flags {
-        self.modifiers()
-            .into_iter()
-            .filter(|(set, _, _)| *set)
-            .fold(self.base.flags(), |flags, (_, _, modifier)| {
-                flags | modifier
-            })
+    /// Returns the base.
+    pub(crate) fn base(self) -> Base {
+        self.base
     }
 
-    /// The modifiers in the order in which they are printed: whether set, name, flags.
-    fn modifiers(self) -> [(bool, &'static str, Flags); 3] {
-        // `+account` alone is what `GFP_KERNEL_ACCOUNT` has beyond `GFP_KERNEL`.
-        let account = GFP_KERNEL_ACCOUNT & !GFP_KERNEL;
+    /// Returns whether `modifier` is set.
+    pub(crate) fn has(self, modifier: Modifier) -> bool {
+        self.modifiers & (1 << modifier as u16) != 0
+    }
 
-        [
-            (self.zero, "+zero", __GFP_ZERO),
-            (self.nowarn, "+nowarn", __GFP_NOWARN),
-            (self.account, "+account", account),
-        ]
+    /// Returns these flags and `modifier`.
+    pub(crate) fn with(mut self, modifier: Modifier) -> Self {
+        self.modifiers |= 1 << modifier as u16;
+        self
+    }
+
+    /// Returns the same modifiers with another base.
+    pub(crate) fn with_base(self, base: Base) -> Self {
+        Self { base, ..self }
+    }
+
+    /// Returns the modifiers that are set, in the order in which they are printed.
+    pub(crate) fn modifiers(self) -> impl Iterator<Item = Modifier> {
+        let all = Modifier::ALL.iter().copied();
+        all.filter(move |modifier| self.has(*modifier))
+    }
+
+    /// Returns the flags for the `kernel` crate; words that it does not have are left out.
+    pub(crate) fn flags(self) -> Flags {
+        let base = self.base.flags().unwrap_or(GFP_KERNEL);
+        self.modifiers()
+            .filter_map(|modifier| modifier.flags())
+            .fold(base, |flags, modifier| flags | modifier)
+    }
+
+    /// Returns the bits of C's `gfp_t`.
+    pub(super) fn bits(self) -> u32 {
+        self.modifiers()
+            .fold(self.base.bits(), |bits, modifier| bits | modifier.bits())
     }
 }
 
@@ -123,8 +229,26 @@ impl fmt::Display for Gfp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.base.name())?;
         self.modifiers()
-            .into_iter()
-            .filter(|(set, _, _)| *set)
-            .try_for_each(|(_, name, _)| f.write_str(name))
+            .try_for_each(|modifier| f.write_fmt(fmt!("+{}", modifier.name())))
+    }
+}
+
+/// Shows what [`Gfp::parse`] accepts.
+pub(crate) fn allowed() -> impl fmt::Display {
+    Allowed
+}
+
+struct Allowed;
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one of")?;
+        for base in Base::ALL {
+            f.write_fmt(fmt!(" {}", base.name()))?;
+        }
+        f.write_str(", then any of")?;
+        Modifier::ALL
+            .iter()
+            .try_for_each(|modifier| f.write_fmt(fmt!(" +{}", modifier.name())))
     }
 }

@@ -6,10 +6,16 @@
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/dmapool.h>
+#include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/irq.h>
+#include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/sprintf.h>
+#include <linux/vmalloc.h>
 
 /* rust/address.rs */
 
@@ -28,6 +34,11 @@ int alloclab_format_restricted(char *buf, size_t size, const void *address)
 const char *alloclab_dev_name(const struct device *dev)
 {
 	return dev_name(dev);
+}
+
+u64 alloclab_dma_mask(struct device *dev)
+{
+	return dma_get_mask(dev);
 }
 
 /* rust/debugfs.rs */
@@ -58,6 +69,41 @@ void alloclab_dput(struct dentry *dentry)
 	dput(dentry);
 }
 
+/* rust/devm.rs */
+
+void *alloclab_devm_kmalloc(struct device *dev, size_t size, gfp_t gfp)
+{
+	return devm_kmalloc(dev, size, gfp);
+}
+
+void alloclab_devm_kfree(struct device *dev, const void *block)
+{
+	devm_kfree(dev, block);
+}
+
+/* rust/dma_pool.rs */
+
+struct dma_pool *alloclab_dma_pool_create(const char *name, struct device *dev, size_t size,
+					  size_t align, size_t boundary)
+{
+	return dma_pool_create(name, dev, size, align, boundary);
+}
+
+void alloclab_dma_pool_destroy(struct dma_pool *pool)
+{
+	dma_pool_destroy(pool);
+}
+
+void *alloclab_dma_pool_alloc(struct dma_pool *pool, gfp_t gfp, dma_addr_t *address)
+{
+	return dma_pool_alloc(pool, gfp, address);
+}
+
+void alloclab_dma_pool_free(struct dma_pool *pool, void *block, dma_addr_t address)
+{
+	dma_pool_free(pool, block, address);
+}
+
 /* rust/interrupt.rs */
 
 int alloclab_irq_is_nested(unsigned int irq)
@@ -80,4 +126,141 @@ unsigned int alloclab_max_page_order(void)
 unsigned long alloclab_totalram_pages(void)
 {
 	return totalram_pages();
+}
+
+/* rust/memory.rs */
+
+size_t alloclab_usable(const void *start, size_t size)
+{
+	return is_vmalloc_addr(start) ? PAGE_ALIGN(size) : ksize(start);
+}
+
+bool alloclab_is_vmalloc(const void *start)
+{
+	return is_vmalloc_addr(start);
+}
+
+unsigned long alloclab_pfn(const void *address)
+{
+	return is_vmalloc_or_module_addr(address) ? vmalloc_to_pfn(address) :
+						    PHYS_PFN(virt_to_phys(address));
+}
+
+int alloclab_pfn_to_nid(unsigned long pfn)
+{
+	return pfn_valid(pfn) ? page_to_nid(pfn_to_page(pfn)) : NUMA_NO_NODE;
+}
+
+/* rust/mempool.rs */
+
+mempool_t *alloclab_mempool_create(int reserve, size_t size)
+{
+	return mempool_create_kmalloc_pool(reserve, size);
+}
+
+void alloclab_mempool_destroy(mempool_t *pool)
+{
+	mempool_destroy(pool);
+}
+
+void *alloclab_mempool_alloc(mempool_t *pool, gfp_t gfp)
+{
+	return mempool_alloc(pool, gfp);
+}
+
+void alloclab_mempool_free(void *element, mempool_t *pool)
+{
+	mempool_free(element, pool);
+}
+
+int alloclab_mempool_reserve(const mempool_t *pool)
+{
+	return READ_ONCE(pool->curr_nr);
+}
+
+/* rust/page.rs */
+
+struct page *alloclab_alloc_page(gfp_t gfp)
+{
+	return alloc_page(gfp);
+}
+
+void alloclab_free_page(struct page *page)
+{
+	__free_page(page);
+}
+
+void *alloclab_kmap_local_page(struct page *page)
+{
+	return kmap_local_page(page);
+}
+
+void alloclab_kunmap_local(const void *address)
+{
+	kunmap_local(address);
+}
+
+unsigned long alloclab_page_to_pfn(const struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+/* rust/raw.rs */
+
+void *alloclab_kmalloc(size_t size, gfp_t gfp)
+{
+	return kmalloc(size, gfp);
+}
+
+void *alloclab_krealloc(const void *block, size_t size, gfp_t gfp)
+{
+	return krealloc(block, size, gfp);
+}
+
+void alloclab_kfree(const void *block)
+{
+	kfree(block);
+}
+
+void *alloclab_vmalloc(size_t size, gfp_t gfp)
+{
+	return __vmalloc(size, gfp);
+}
+
+void alloclab_vfree(const void *area)
+{
+	vfree(area);
+}
+
+void *alloclab_get_free_pages(gfp_t gfp, unsigned int order)
+{
+	return (void *)__get_free_pages(gfp, order);
+}
+
+void alloclab_free_pages(const void *pages, unsigned int order)
+{
+	free_pages((unsigned long)pages, order);
+}
+
+/* rust/slab.rs */
+
+struct kmem_cache *alloclab_cache_create(const char *name, unsigned int size, unsigned int align,
+					 void (*constructor)(void *object))
+{
+	return kmem_cache_create(name, size, align, 0, constructor);
+}
+
+void alloclab_cache_destroy(struct kmem_cache *cache)
+{
+	kmem_cache_destroy(cache);
+}
+
+void *alloclab_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	return kmem_cache_alloc(cache, gfp);
+}
+
+void alloclab_cache_free(struct kmem_cache *cache, void *object)
+{
+	kmem_cache_free(cache, object);
 }

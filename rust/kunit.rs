@@ -6,6 +6,8 @@
 //!
 //! C header: [`include/kunit/device.h`](srctree/include/kunit/device.h)
 
+use core::mem::ManuallyDrop;
+
 use kernel::{
     bindings,
     device::{
@@ -22,6 +24,8 @@ use kernel::{
     str::CStr, //
 };
 
+use crate::rust::bound::BoundDevice;
+
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {
     fn kunit_device_register(
@@ -29,7 +33,7 @@ extern "C" {
         name: *const c_char,
     ) -> *mut bindings::device;
     fn kunit_device_unregister(test: *mut bindings::kunit, dev: *mut bindings::device);
-    fn alloclab_free_pages() -> c_ulong;
+    fn alloclab_nr_free_pages() -> c_ulong;
 }
 
 /// A device on KUnit's own bus, bound to a driver of KUnit's; dropping it unregisters it.
@@ -42,10 +46,14 @@ extern "C" {
 pub(crate) struct TestDevice {
     test: *mut bindings::kunit,
     dev: *mut bindings::device,
+    bound: ManuallyDrop<BoundDevice>,
 }
 
 impl TestDevice {
     /// Registers a device for the running test. Sleeps. Returns `ENODEV` outside of a test.
+    ///
+    /// What is made of [`TestDevice::bound`] must be dropped first: a test keeps it in variables
+    /// that come later.
     pub(crate) fn new(name: &CStr) -> Result<Self> {
         // SAFETY: The function has no requirements; it returns null outside of a test.
         let test = unsafe { bindings::kunit_get_current_test() };
@@ -56,20 +64,27 @@ impl TestDevice {
         // SAFETY: `test` is the running test, the name is terminated and copied.
         let dev = from_err_ptr(unsafe { kunit_device_register(test, name.as_char_ptr()) })?;
 
-        // INVARIANT: KUnit's bus matches the device with KUnit's driver at once.
-        Ok(Self { test, dev })
+        // SAFETY: KUnit's bus has bound the device to KUnit's driver; the reference is short.
+        // CAST: `Device` is a transparent wrapper of `struct device`.
+        let bound = unsafe { &*dev.cast::<Device<Bound>>() };
+        // SAFETY: The drop drops it before it unregisters the device, and what the tests make of it
+        // they drop before.
+        let bound = ManuallyDrop::new(unsafe { BoundDevice::new(bound) });
+
+        // INVARIANT: The device was registered for the running test.
+        Ok(Self { test, dev, bound })
     }
 
     /// Returns the device.
-    pub(crate) fn bound(&self) -> &Device<Bound> {
-        // SAFETY: By the type invariants the device is registered, and bound until `self` is gone.
-        // CAST: `Device` is a transparent wrapper of `struct device`.
-        unsafe { &*self.dev.cast::<Device<Bound>>() }
+    pub(crate) fn bound(&self) -> &BoundDevice {
+        &self.bound
     }
 }
 
 impl Drop for TestDevice {
     fn drop(&mut self) {
+        // SAFETY: It is not used any more.
+        unsafe { ManuallyDrop::drop(&mut self.bound) };
         // SAFETY: By the type invariants, both are what `kunit_device_register` had.
         unsafe { kunit_device_unregister(self.test, self.dev) };
     }
@@ -78,5 +93,5 @@ impl Drop for TestDevice {
 /// Returns the bytes in free pages now. Any context; the value is out of date when it is read.
 pub(crate) fn free_bytes() -> usize {
     // SAFETY: The function reads a counter.
-    PAGE_SIZE.saturating_mul(unsafe { alloclab_free_pages() } as usize)
+    PAGE_SIZE.saturating_mul(unsafe { alloclab_nr_free_pages() } as usize)
 }

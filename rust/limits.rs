@@ -31,6 +31,15 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
+    /// Makes a limit of our own, which is a constant.
+    pub(crate) const fn constant(name: &'static str, bytes: fn() -> usize) -> Self {
+        Self {
+            name,
+            fixed: true,
+            bytes,
+        }
+    }
+
     /// Returns the limit in bytes. Any context.
     pub(crate) fn bytes(&self) -> usize {
         (self.bytes)()
@@ -56,6 +65,13 @@ pub(crate) const MAX_PAGE_ORDER: Limit = Limit {
         let order = unsafe { alloclab_max_page_order() };
         PAGE_SIZE << order
     },
+};
+
+/// What bounds `kvmalloc`: `INT_MAX`, or all memory if that is less.
+pub(crate) const KVMALLOC_MAX: Limit = Limit {
+    name: "INT_MAX and total RAM",
+    fixed: false,
+    bytes: || TOTAL_RAM.bytes().min(i32::MAX as usize),
 };
 
 /// All memory that the kernel manages: what bounds `vmalloc`, as nothing tells the free room in

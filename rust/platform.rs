@@ -7,9 +7,11 @@
 //!
 //! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
 
+#[cfg(kernel_7_2)]
 use core::marker::PhantomData;
 
 use kernel::{
+    c_str,
     device::{
         Bound,
         Core,
@@ -47,6 +49,14 @@ use super::{
     property::Property, //
 };
 
+/// The device that probe gets.
+#[cfg(kernel_7_2)]
+type CoreDevice<'a> = platform::Device<Core<'a>>;
+
+/// The device that probe gets.
+#[cfg(not(kernel_7_2))]
+type CoreDevice<'a> = platform::Device<Core>;
+
 /// What a driver provides; `Self` is its data for one device.
 pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// The name of the driver, of its interrupts and of its debugfs directory.
@@ -58,27 +68,34 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// Its debugfs files.
     const FILES: &'static [File<Self>];
 
+    /// What lives from load to unload.
+    type Load: Send + Sync;
+
+    /// Prepares what lives from load to unload. Sleeps. An error refuses the load.
+    fn load() -> Result<Self::Load>;
+
     /// Reads the node of `dev` and prepares the data. Sleeps.
     ///
-    /// It logs what is wrong with a node.
-    fn probe(dev: &Device<Bound>) -> Result<impl PinInit<Self, Error>>;
+    /// It logs what is wrong with a node. What it makes of `dev`, here and in the callbacks below,
+    /// it must keep in `Self` and nowhere else: `Self` is dropped while the device is bound.
+    fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>>;
 
     /// Called once everything is in place. Sleeps.
-    fn ready(&self, dev: &Device<Bound>, irq: u32);
+    fn ready(&self, dev: &BoundDevice, irq: u32);
 
     /// The hard half of the interrupt: hard interrupt context, must not sleep.
-    fn hard(&self) -> Wake;
+    fn hard(&self, dev: &BoundDevice) -> Wake;
 
     /// The thread half of the interrupt. May sleep.
-    fn thread(&self, dev: &Device<Bound>);
+    fn thread(&self, dev: &BoundDevice);
 
     /// Called after the last of the other callbacks, with the device still bound. Sleeps.
-    fn unbind(&self, dev: &Device<Bound>);
+    fn unbind(&self, dev: &BoundDevice);
 }
 
 impl<T: Driver> Halves for Arc<Attached<T>> {
     fn hard(&self) -> Wake {
-        self.data.hard()
+        self.data.hard(&self.dev)
     }
 
     fn thread(&self) {
@@ -111,7 +128,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
     /// # Safety
     ///
     /// The value must become the driver data of `pdev`, or be dropped before probe returns.
-    unsafe fn new(pdev: &'a platform::Device<Core<'_>>) -> Result<Self> {
+    unsafe fn new(pdev: &'a CoreDevice<'_>) -> Result<Self> {
         let dev: &Device<Bound> = pdev.as_ref();
 
         // SAFETY: No DMA memory has been allocated yet, so that none is made at the same time.
@@ -121,13 +138,14 @@ impl<'a, T: Driver> Assembly<'a, T> {
         // First, as it may have to wait for the controller, in silence.
         let request = find_irq(pdev)?;
         let irq = request.irq();
-        let data = T::probe(dev)?;
 
-        // SAFETY: It lives in `attached`, whose references are all dropped with this value, hence
-        // by the safety requirements before the device is unbound: driver data is dropped before
-        // devres is released.
+        // SAFETY: It, and by the requirements of `Driver::probe` what `T` makes of it, lives in
+        // `attached`, whose references are all dropped with this value, hence by the safety
+        // requirements before the device is unbound: driver data is dropped before devres is
+        // released.
         let bound = unsafe { BoundDevice::new(dev) };
-        let attached = Arc::pin_init(Attached::new(bound, data), GFP_KERNEL)?;
+        let data = T::probe(&bound)?;
+        let attached = Arc::pin_init(Attached::new(bound.share(), data), GFP_KERNEL)?;
         let last = Last(attached.clone());
         let files = Files::new(T::NAME, T::FILES, attached.clone())
             .inspect_err(|e| dev_err!(dev, "no debugfs files: {}\n", Errno(*e)))?;
@@ -140,7 +158,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
             }
         })?;
 
-        last.0.data.ready(dev, irq);
+        last.0.data.ready(&last.0.dev, irq);
         Ok(Self {
             _interrupt: interrupt,
             _files: files,
@@ -150,7 +168,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
 }
 
 /// Finds the device's interrupt; what is wrong with it is logged, unless it may still come.
-fn find_irq<'a>(pdev: &'a platform::Device<Core<'_>>) -> Result<IrqRequest<'a>> {
+fn find_irq<'a>(pdev: &'a CoreDevice<'_>) -> Result<IrqRequest<'a>> {
     let dev: &Device<Bound> = pdev.as_ref();
 
     pdev.optional_irq_by_index(0).inspect_err(|e| {
@@ -160,12 +178,12 @@ fn find_irq<'a>(pdev: &'a platform::Device<Core<'_>>) -> Result<IrqRequest<'a>> 
 
         let value = |name| Property::read(dev.fwnode()?, name).ok().flatten();
         let e = Errno(*e);
-        if let Some(value) = value(c"interrupts-extended") {
+        if let Some(value) = value(c_str!("interrupts-extended")) {
             dev_err!(
                 dev,
                 "interrupts-extended: {value} is not valid ({e}): allowed is one interrupt\n"
             );
-        } else if let Some(value) = value(c"interrupts") {
+        } else if let Some(value) = value(c_str!("interrupts")) {
             dev_err!(
                 dev,
                 "interrupts: {value} is not valid ({e}): allowed is one interrupt of the parent\n"
@@ -180,8 +198,14 @@ fn find_irq<'a>(pdev: &'a platform::Device<Core<'_>>) -> Result<IrqRequest<'a>> 
 }
 
 /// Adapts [`Driver`] to the driver trait of this kernel version.
+#[cfg(kernel_7_2)]
 struct Adapter<T>(PhantomData<T>);
 
+/// Adapts [`Driver`] to the driver trait of this kernel version, where it is the driver data too.
+#[cfg(not(kernel_7_2))]
+struct Adapter<T: Driver>(#[expect(dead_code)] Assembly<'static, T>);
+
+#[cfg(kernel_7_2)]
 impl<T: Driver> platform::Driver for Adapter<T> {
     type IdInfo = ();
     type Data<'bound> = Assembly<'bound, T>;
@@ -196,6 +220,21 @@ impl<T: Driver> platform::Driver for Adapter<T> {
     }
 }
 
+#[cfg(not(kernel_7_2))]
+impl<T: Driver> platform::Driver for Adapter<T> {
+    type IdInfo = ();
+    const OF_ID_TABLE: Option<of::IdTable<()>> = Some(T::OF_ID_TABLE);
+
+    fn probe(pdev: &platform::Device<Core>, _: Option<&()>) -> Result<Pin<KBox<Self>>> {
+        // SAFETY: This version's driver data has no lifetime. The reference is used by the
+        // assembly only, which is dropped while the device is bound, hence valid.
+        let pdev = unsafe { &*core::ptr::from_ref(pdev) };
+        // SAFETY: What this returns becomes the driver data of `pdev`, or is dropped here.
+        let assembly = unsafe { Assembly::new(pdev) }?;
+        Ok(KBox::pin(Self(assembly), GFP_KERNEL)?)
+    }
+}
+
 /// The module: the driver, and the debugfs directory that its devices share.
 #[pin_data]
 pub(crate) struct Module<T: Driver> {
@@ -203,11 +242,13 @@ pub(crate) struct Module<T: Driver> {
     #[pin]
     registration: driver::Registration<platform::Adapter<Adapter<T>>>,
     directory: Option<Dir>,
+    load: T::Load,
 }
 
 impl<T: Driver> kernel::InPlaceModule for Module<T> {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            load: T::load()?,
             directory: top_directory(T::NAME)?,
             registration <- driver::Registration::new(T::NAME, module),
         })
@@ -233,7 +274,7 @@ fn top_directory(name: &'static CStr) -> Result<Option<Dir>> {
 
 /// Makes the table of device-tree nodes that a driver drives.
 macro_rules! of_device_table {
-    ($table:ident, $alias:ident, [$($compatible:literal),* $(,)?]) => {
+    ($table:ident, $alias:ident, [$($compatible:expr),* $(,)?]) => {
         #[cfg(kernel_7_3)]
         kernel::of_device_table!(
             $table,

@@ -21,6 +21,11 @@ include!("modules.rs");
 mod control;
 mod driver;
 mod lab;
+mod preload;
+
+#[path = "../rust/params.rs"]
+#[allow(unsafe_code, reason = "it is where C is called")]
+mod params;
 
 /// The module, as the macro below needs it named.
 type AlloclabModule = rust::platform::Module<lab::Lab>;

@@ -3,6 +3,7 @@
 //! The debugfs files: every name and every text format.
 
 use kernel::{
+    c_str,
     current,
     prelude::*,
     seq_file::SeqFile,
@@ -12,8 +13,10 @@ use kernel::{
 
 use crate::{
     lab::Lab,
+    method::Held,
     plan::Settings,
     request::{
+        parse_context,
         parse_gfp,
         parse_presses,
         Invalid,
@@ -26,7 +29,8 @@ use crate::{
             File,
             Text,
             TEXT_BYTES, //
-        }, //
+        },
+        memory::Run, //
     }, //
 };
 
@@ -35,7 +39,7 @@ type Device = Attached<Lab>;
 /// The files of a device's directory. README.md explains each.
 pub(crate) const FILES: &[File<Lab>] = &[
     File {
-        name: c"method",
+        name: c_str!("method"),
         read: Some(|device, m| {
             let selection = settings(device).selection;
             seq_print!(m, "{}\n", selection.among_all());
@@ -48,7 +52,7 @@ pub(crate) const FILES: &[File<Lab>] = &[
         }),
     },
     File {
-        name: c"size",
+        name: c_str!("size"),
         read: Some(|device, m| seq_print!(m, "{}\n", settings(device).size)),
         write: Some(|device, text| {
             set(device, "size", text, |settings, text| {
@@ -58,7 +62,7 @@ pub(crate) const FILES: &[File<Lab>] = &[
         }),
     },
     File {
-        name: c"gfp",
+        name: c_str!("gfp"),
         read: Some(|device, m| seq_print!(m, "{}\n", settings(device).gfp)),
         write: Some(|device, text| {
             set(device, "gfp", text, |settings, text| {
@@ -68,17 +72,32 @@ pub(crate) const FILES: &[File<Lab>] = &[
         }),
     },
     File {
-        name: c"press",
+        name: c_str!("context"),
+        read: Some(|device, m| seq_print!(m, "{}\n", settings(device).context)),
+        write: Some(|device, text| {
+            set(device, "context", text, |settings, text| {
+                settings.context = parse_context(text)?;
+                Ok(())
+            })
+        }),
+    },
+    File {
+        name: c_str!("press"),
         read: None,
         write: Some(press),
     },
     File {
-        name: c"live",
+        name: c_str!("live"),
         read: Some(show_live),
         write: None,
     },
     File {
-        name: c"stats",
+        name: c_str!("pages"),
+        read: Some(show_pages),
+        write: None,
+    },
+    File {
+        name: c_str!("stats"),
         read: Some(show_stats),
         write: None,
     },
@@ -90,11 +109,14 @@ fn settings(device: &Device) -> Settings {
 
 /// Takes off white space, a newline above all, and refuses what was too long to be looked at.
 fn trim<'a>(device: &Device, name: &str, text: &Text<'a>) -> Result<&'a [u8]> {
-    let bytes = text.bytes.trim_ascii();
+    let mut bytes = text.bytes;
+    while let [b' ' | b'\t' | b'\n', rest @ ..] | [rest @ .., b' ' | b'\t' | b'\n'] = bytes {
+        bytes = rest;
+    }
+
     if text.cut {
-        device
-            .data
-            .refuse(&device.dev, name, bytes, &Invalid::TooLong(TEXT_BYTES))?;
+        let too_long = Invalid::TooLong(TEXT_BYTES);
+        device.data.refuse(&device.dev, name, bytes, &too_long)?;
     }
     Ok(bytes)
 }
@@ -147,15 +169,36 @@ fn show_live(device: &Device, m: &SeqFile) {
 
     show_label(device, m);
     seq_print!(m, "method: {}\n", held.method.name());
-    seq_print!(m, "{}", held.facts.for_root());
+    seq_print!(m, "{}{}", held.facts.for_root(), held.layout);
+    if held.facts.dma_address.is_some() {
+        seq_print!(m, "dma_mask: {:#018x}\n", device.dev.dma_mask());
+    }
+    held.buffer
+        .details(&mut |detail| seq_print!(m, "{detail}\n"));
     seq_print!(m, "gfp: {}\n", held.request.gfp);
+    seq_print!(m, "context: {}\n", held.request.context);
     seq_print!(m, "alloc_ns: {}\n", held.alloc_ns);
+    seq_print!(m, "age_ns: {}\n", held.age_ns());
     seq_print!(m, "press: {}\n", held.press);
+}
+
+/// Shows the runs of the held pages: place of the first in the allocation, its page frame number,
+/// how many pages.
+fn show_pages(device: &Device, m: &SeqFile) {
+    let bench = device.data.bench.lock();
+    match bench.toggle.held() {
+        None => seq_print!(m, "none\n"),
+        Some(held) => held.buffer.runs(&mut |run| {
+            let Run { first, pfn, pages } = run;
+            seq_print!(m, "{first} {pfn} {pages}\n");
+        }),
+    }
 }
 
 fn show_stats(device: &Device, m: &SeqFile) {
     let lab = &device.data;
     // Before the lock: an edge that comes later has a press that is not carried out yet.
+    let deferred = lab.deferred();
     let (edges, bounces) = (lab.button.edges(), lab.button.bounces());
 
     let bench = lab.bench.lock();
@@ -167,6 +210,7 @@ fn show_stats(device: &Device, m: &SeqFile) {
     seq_print!(m, "edges: {edges}\n");
     seq_print!(m, "presses: {}\n", toggle.presses());
     seq_print!(m, "bounces: {bounces}\n");
+    seq_print!(m, "deferred: {deferred}\n");
     seq_print!(m, "allocs: {}\n", stats.total(|stats| stats.allocs));
     seq_print!(m, "frees: {}\n", stats.total(|stats| stats.frees));
     seq_print!(m, "failures: {}\n", stats.total(|stats| stats.failures));

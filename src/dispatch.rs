@@ -39,7 +39,7 @@ macro_rules! methods {
 
         impl States {
             /// Makes the states of all methods. Sleeps.
-            pub(crate) fn new(dev: &Device<Bound>) -> Result<Self> {
+            pub(crate) fn new(dev: &BoundDevice) -> Result<Self> {
                 Ok(Self {
                     $($file: $file::$method::setup(dev)?,)*
                 })
@@ -47,16 +47,17 @@ macro_rules! methods {
 
             /// Refuses what `method` cannot do. May sleep.
             pub(crate) fn check(&self, method: Method, request: &Request) -> Result<(), Refusal> {
-                match method {
+                let objection = match method {
                     $(Method::$method => $file::$method::check(&self.$file, request),)*
-                }
+                };
+                objection.map_err(|objection| Refusal { method, objection })
             }
 
             /// Allocates with `method`. May sleep if the flags let it.
             pub(crate) fn alloc(
                 &self,
                 method: Method,
-                dev: &Device<Bound>,
+                dev: &BoundDevice,
                 request: &Request,
             ) -> Result<Buffer> {
                 Ok(match method {
@@ -79,13 +80,31 @@ macro_rules! methods {
                 }
             }
 
-            fn bytes(&mut self) -> Option<&mut [u8]> {
+            fn runs(&self, each: &mut dyn FnMut(Run)) {
                 match self {
-                    $(Self::$method(buffer) => Held::bytes(buffer),)*
+                    $(Self::$method(buffer) => Held::runs(buffer, each),)*
                 }
             }
 
-            fn release(self, why: Reason) {
+            fn remarks(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
+                match self {
+                    $(Self::$method(buffer) => Held::remarks(buffer, each),)*
+                }
+            }
+
+            fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
+                match self {
+                    $(Self::$method(buffer) => Held::details(buffer, each),)*
+                }
+            }
+
+            fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {
+                match self {
+                    $(Self::$method(buffer) => Held::with_bytes(buffer, work),)*
+                }
+            }
+
+            fn release(self, why: Reason) -> Ended {
                 match self {
                     $(Self::$method(buffer) => Held::release(buffer, why),)*
                 }

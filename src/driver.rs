@@ -4,10 +4,7 @@
 //! and last.
 
 use kernel::{
-    device::{
-        Bound,
-        Device, //
-    },
+    c_str,
     fmt,
     of,
     prelude::*,
@@ -26,13 +23,17 @@ use crate::{
         Plan,
         Settings, //
     },
+    preload::Preload,
     request::{
+        parse_context,
         parse_gfp,
         Invalid,
         Selection,
         Size, //
     },
+    rules::Objection,
     rust::{
+        bound::BoundDevice,
         debugfs::File,
         errno::Errno,
         interrupt::Wake,
@@ -47,7 +48,7 @@ use crate::{
 of_device_table!(
     OF_TABLE,
     MODULE_OF_TABLE,
-    [c"alloclab,button", c"yang,mydevice"]
+    [c_str!("alloclab,button"), c_str!("yang,mydevice")]
 );
 
 /// The longest label, in bytes.
@@ -57,23 +58,32 @@ const LABEL_BYTES: usize = 64;
 const DEFAULT_DEBOUNCE_MS: u32 = 5;
 
 impl Driver for Lab {
-    const NAME: &'static CStr = c"alloclab";
+    const NAME: &'static CStr = c_str!("alloclab");
     const OF_ID_TABLE: of::IdTable<()> = &OF_TABLE;
     const FILES: &'static [File<Self>] = control::FILES;
 
-    fn probe(dev: &Device<Bound>) -> Result<impl PinInit<Self, Error>> {
+    type Load = Preload;
+
+    fn load() -> Result<Preload> {
+        Preload::new()
+    }
+
+    fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>> {
         let node = Node(dev);
-        let debounce_ms = node.u32(c"debounce-interval")?;
+        let debounce_ms = node.u32(c_str!("debounce-interval"))?;
         let debounce_ms = debounce_ms.unwrap_or(DEFAULT_DEBOUNCE_MS);
-        let size = node.u32(c"alloclab,size")?;
+        let size = node.u32(c_str!("alloclab,size"))?;
         let settings = Settings {
             selection: node
-                .string(c"alloclab,method", Invalid::Method, Selection::parse)?
+                .string(c_str!("alloclab,method"), Invalid::Method, Selection::parse)?
                 .unwrap_or(Settings::DEFAULT.selection),
             size: size.map_or(Settings::DEFAULT.size, |bytes| Size::Bytes(bytes as usize)),
             gfp: node
-                .string(c"alloclab,gfp", Invalid::Gfp, parse_gfp)?
+                .string(c_str!("alloclab,gfp"), Invalid::Gfp, parse_gfp)?
                 .unwrap_or(Settings::DEFAULT.gfp),
+            context: node
+                .string(c_str!("alloclab,context"), Invalid::Context, parse_context)?
+                .unwrap_or(Settings::DEFAULT.context),
         };
         let label = node.label()?;
 
@@ -84,8 +94,7 @@ impl Driver for Lab {
             |refusal| dev_info!(dev, "cycle: passed over, as {refusal}\n"),
         )
         .map_err(|invalid| {
-            // Only a size that the node names can be refused.
-            node.refuse(c"alloclab,size", settings.size, &invalid);
+            node.refuse_settings(&settings, &invalid);
             invalid.errno()
         })?;
 
@@ -98,7 +107,7 @@ impl Driver for Lab {
         )
     }
 
-    fn ready(&self, dev: &Device<Bound>, irq: u32) {
+    fn ready(&self, dev: &BoundDevice, irq: u32) {
         let debounce_ms = self.button.debounce().as_millis();
         let selection = self.bench.lock().toggle.plan().settings().selection;
 
@@ -115,21 +124,22 @@ impl Driver for Lab {
         );
     }
 
-    fn hard(&self) -> Wake {
-        self.button.hard()
+    fn hard(&self, dev: &BoundDevice) -> Wake {
+        self.edge(dev)
     }
 
-    fn thread(&self, dev: &Device<Bound>) {
+    fn thread(&self, dev: &BoundDevice) {
+        self.settle(dev);
         self.button.thread(|| self.press(dev));
     }
 
-    fn unbind(&self, dev: &Device<Bound>) {
+    fn unbind(&self, dev: &BoundDevice) {
         self.clear(dev);
     }
 }
 
 /// The properties of a device's node, each optional; what is wrong with one is logged.
-struct Node<'a>(&'a Device<Bound>);
+struct Node<'a>(&'a BoundDevice);
 
 impl Node<'_> {
     fn read(&self, name: &CStr) -> Result<Option<Property>> {
@@ -170,7 +180,7 @@ impl Node<'_> {
     }
 
     fn label(&self) -> Result<Option<KVec<u8>>> {
-        let name = c"label";
+        let name = c_str!("label");
         let Some(property) = self.read(name)? else {
             return Ok(None);
         };
@@ -190,6 +200,23 @@ impl Node<'_> {
                     fmt!("allowed are 1 to {LABEL_BYTES} printable ASCII characters"),
                 );
                 Err(EINVAL)
+            }
+        }
+    }
+
+    /// Logs which of the settings, each valid by itself, no method takes.
+    fn refuse_settings(&self, settings: &Settings, invalid: &Invalid) {
+        let Settings {
+            size, gfp, context, ..
+        } = settings;
+
+        match invalid.objection() {
+            Some(Objection::Word(_) | Objection::Together(_)) => {
+                self.refuse(c_str!("alloclab,gfp"), gfp, invalid);
+            }
+            Some(Objection::Sleeps(_)) => self.refuse(c_str!("alloclab,context"), context, invalid),
+            Some(Objection::Size { .. }) | None => {
+                self.refuse(c_str!("alloclab,size"), size, invalid)
             }
         }
     }

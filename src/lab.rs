@@ -3,24 +3,30 @@
 //! One button with its toggle: what the interrupt and the debugfs files share.
 //!
 //! There is one lock. It is held from before a press is carried out until its line is logged, so
-//! that lines come in the order of the presses; the hard half never takes it.
+//! that lines come in the order of the presses. The hard half never takes it: what it may allocate
+//! is published in a hand-over, and withdrawn by whoever is about to change the toggle.
 
 use kernel::{
-    device::{
-        Bound,
-        Device, //
-    },
     new_mutex,
     prelude::*,
     str::BStr,
-    sync::Mutex,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex, //
+    },
     time::Delta, //
 };
 
 use crate::{
     button::Button,
+    event::Event,
     method::{
         Buffer,
+        Held,
+        Method,
         Reason,
         States, //
     },
@@ -29,9 +35,23 @@ use crate::{
         Settings, //
     },
     request::Invalid,
-    rust::ratelimit::LineLimit,
+    rules::{
+        Context,
+        Request, //
+    },
+    rust::{
+        bound::BoundDevice,
+        flag::Flag,
+        handover::{
+            self,
+            Publisher,
+            Taker, //
+        },
+        interrupt::Wake,
+        ratelimit::LineLimit, //
+    },
     toggle::{
-        Event,
+        Outcome,
         Toggle, //
     }, //
 };
@@ -40,10 +60,14 @@ use crate::{
 const LINES: u32 = 100;
 const LINES_INTERVAL: Delta = Delta::from_secs(5);
 
+/// What the hard half is to allocate.
+type Order = (Method, Request);
+
 /// What the lock protects.
 pub(crate) struct Bench {
     pub(crate) toggle: Toggle<Buffer>,
     lines: LineLimit,
+    publisher: Publisher<Order, Outcome<Buffer>>,
 }
 
 /// One button with its toggle.
@@ -54,51 +78,99 @@ pub(crate) struct Lab {
     pub(crate) label: Option<KVec<u8>>,
     #[pin]
     pub(crate) bench: Mutex<Bench>,
-    // Dropped after `bench`: what is held may lie in a state.
+    taker: Taker<Order, Outcome<Buffer>>,
+    // Whether the settings ask for the hard half; written under the lock.
+    hard: Flag,
+    deferred: Atomic<u64>,
+    // Dropped after what may hold an allocation: it may lie in a state.
     states: States,
 }
 
 impl Lab {
     /// Prepares a lab for `dev`. Sleeps.
     pub(crate) fn new(
-        dev: &Device<Bound>,
+        dev: &BoundDevice,
         label: Option<KVec<u8>>,
         debounce: Delta,
         plan: Plan,
         states: States,
     ) -> Result<impl PinInit<Self, Error>> {
-        let bench = Bench {
+        let (publisher, taker) = handover::new()?;
+        let hard = plan.settings().context == Context::Hard;
+        let mut bench = Bench {
             toggle: Toggle::new(plan)?,
             lines: LineLimit::new(dev, LINES, LINES_INTERVAL)?,
+            publisher,
         };
+        bench.offer();
 
         Ok(try_pin_init!(Self {
             button: Button::new(debounce),
             label,
             bench <- new_mutex!(bench),
+            taker,
+            hard: Flag::new(hard),
+            deferred: Atomic::new(0),
             states,
         }))
     }
 
-    /// Carries out one press and logs what happened. Sleeps.
-    pub(crate) fn press(&self, dev: &Device<Bound>) {
-        let mut bench = self.bench.lock();
-        let event = bench
-            .toggle
-            .press(|method, request| self.states.alloc(method, dev, request));
+    /// Takes an edge of the button. Hard interrupt context.
+    ///
+    /// In hard context, a press that finds the toggle empty and no other press waiting allocates
+    /// here; any other waits for the thread.
+    pub(crate) fn edge(&self, dev: &BoundDevice) -> Wake {
+        let mut at_once = false;
+        let wake = self.button.hard(|| {
+            at_once = self.carry_out_order(dev);
+            at_once
+        });
 
-        if bench.lines.pass() {
-            match event {
-                Event::Failed { .. } => dev_err!(dev, "{event}\n"),
-                _ => dev_info!(dev, "{event}\n"),
-            }
+        if wake == Wake::Thread && !at_once && self.hard.get() {
+            self.deferred.fetch_add(1, Relaxed);
         }
+        wake
+    }
+
+    /// Allocates what was ordered; returns whether anything was. Hard interrupt context.
+    fn carry_out_order(&self, dev: &BoundDevice) -> bool {
+        let Some(((method, request), job)) = self.taker.take() else {
+            return false;
+        };
+        let alloc = || self.states.alloc(method, dev, &request);
+        job.complete(Outcome::of(method, request, alloc));
+        true
+    }
+
+    /// Logs what the hard half has allocated, and lets it allocate again. Sleeps.
+    pub(crate) fn settle(&self, dev: &BoundDevice) {
+        self.with_bench(dev, |_| ());
+    }
+
+    /// Carries out one press and logs what happened. Sleeps.
+    pub(crate) fn press(&self, dev: &BoundDevice) {
+        self.with_bench(dev, |bench| {
+            let alloc = |method, request: &_| self.states.alloc(method, dev, request);
+            let event = bench.toggle.press(alloc);
+            bench.log(dev, &event);
+        });
+    }
+
+    /// Does something under the lock, during which the hard half allocates nothing.
+    fn with_bench<T>(&self, dev: &BoundDevice, work: impl FnOnce(&mut Bench) -> T) -> T {
+        let mut bench = self.bench.lock();
+        bench.collect(dev);
+        let result = work(&mut bench);
+        bench.offer();
+        result
     }
 
     /// Frees what is held and says so. Sleeps.
-    pub(crate) fn clear(&self, dev: &Device<Bound>) {
+    pub(crate) fn clear(&self, dev: &BoundDevice) {
+        let mut bench = self.bench.lock();
+        bench.collect(dev);
         // Logged past the limit: what is freed here must not go unsaid.
-        if let Some(event) = self.bench.lock().toggle.free(Reason::Unbind) {
+        if let Some(event) = bench.toggle.free(Reason::Unbind) {
             dev_info!(dev, "{event}\n");
         }
     }
@@ -108,39 +180,32 @@ impl Lab {
     /// Sleeps. What is refused is logged with what is allowed.
     pub(crate) fn change(
         &self,
-        dev: &Device<Bound>,
+        dev: &BoundDevice,
         name: &str,
         text: &[u8],
         change: impl FnOnce(&mut Settings) -> Result<(), Invalid>,
     ) -> Result {
-        let mut bench = self.bench.lock();
-        let mut settings = *bench.toggle.plan().settings();
+        let changed = self.with_bench(dev, |bench| {
+            let mut settings = *bench.toggle.plan().settings();
+            change(&mut settings)?;
 
-        let plan = change(&mut settings).and_then(|()| {
             let check = |method, request: &_| self.states.check(method, request);
-            Plan::new(settings, check, |refusal| {
+            let plan = Plan::new(settings, check, |refusal| {
                 if bench.lines.pass() {
                     dev_info!(dev, "cycle: passed over, as {refusal}\n");
                 }
-            })
+            })?;
+            self.hard.set(settings.context == Context::Hard);
+            bench.toggle.change(plan);
+            Ok(())
         });
-
-        match plan {
-            Ok(plan) => {
-                bench.toggle.change(plan);
-                Ok(())
-            }
-            Err(invalid) => {
-                drop(bench);
-                self.refuse(dev, name, text, &invalid)
-            }
-        }
+        changed.or_else(|invalid| self.refuse(dev, name, text, &invalid))
     }
 
     /// Logs that `text`, written to the file `name`, is not valid, and returns its error. Sleeps.
     pub(crate) fn refuse(
         &self,
-        dev: &Device<Bound>,
+        dev: &BoundDevice,
         name: &str,
         text: &[u8],
         invalid: &Invalid,
@@ -150,5 +215,46 @@ impl Lab {
             dev_err!(dev, "{name}: \"{text}\" is not valid: {invalid}\n");
         }
         Err(invalid.errno())
+    }
+
+    /// Returns how many presses had to wait for the thread in hard context.
+    pub(crate) fn deferred(&self) -> u64 {
+        self.deferred.load(Relaxed)
+    }
+}
+
+impl Bench {
+    /// Lets the hard half carry out the next press, if it is to and if that one allocates.
+    fn offer(&mut self) {
+        let plan = self.toggle.plan();
+        if self.toggle.held().is_none() && plan.settings().context == Context::Hard {
+            let order = plan.choose(self.toggle.next());
+            self.publisher.publish(order);
+        }
+    }
+
+    /// Takes over what the hard half has allocated, and lets it allocate no more.
+    fn collect(&mut self, dev: &BoundDevice) {
+        if let Some(outcome) = self.publisher.withdraw() {
+            let event = self.toggle.adopt(outcome);
+            self.log(dev, &event);
+        }
+    }
+
+    /// Logs what happened with what there is to remark, or neither if the limit is reached.
+    fn log(&mut self, dev: &BoundDevice, event: &Event) {
+        if !self.lines.pass() {
+            return;
+        }
+        match event {
+            Event::Failed { .. } => dev_err!(dev, "{event}\n"),
+            _ => dev_info!(dev, "{event}\n"),
+        }
+
+        if let (Event::Allocated { method, .. }, Some(held)) = (event, self.toggle.held()) {
+            let name = method.name();
+            held.buffer
+                .remarks(&mut |remark| dev_info!(dev, "{name}: {remark}\n"));
+        }
     }
 }

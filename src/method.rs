@@ -6,52 +6,26 @@
 //! the table below. Parsing, the cycle, debugfs and the tests follow from it.
 
 use kernel::{
-    alloc::Allocator,
-    device::{
-        Bound,
-        Device, //
-    },
     fmt,
     prelude::*, //
 };
 
-use crate::rust::{
-    address::Address,
-    buffer::Buffer as Bytes,
-    dma::ShownDmaAddress,
-    gfp::Gfp,
-    limits::Limit, //
+use crate::{
+    facts::Facts,
+    rules::{
+        Objection,
+        Request,
+        Rules, //
+    },
+    rust::{
+        bound::BoundDevice,
+        dma::ShownDmaAddress,
+        memory::{
+            Owner,
+            Run, //
+        }, //
+    }, //
 };
-
-/// What a method is asked for.
-#[derive(Clone, Copy)]
-pub(crate) struct Request {
-    /// In bytes.
-    pub(crate) size: usize,
-    pub(crate) gfp: Gfp,
-}
-
-/// What a method takes.
-pub(crate) struct Rules {
-    /// The size of a request that does not name one, in bytes.
-    pub(crate) default_size: usize,
-    /// The largest size; the smallest is 1.
-    pub(crate) limit: Limit,
-    /// Whether the memory is zeroed whatever the flags say.
-    #[allow(dead_code, reason = "read by the tests")]
-    pub(crate) zeroes: bool,
-}
-
-/// What was really got, to be shown.
-#[derive(Clone, Copy)]
-pub(crate) struct Facts {
-    /// Where the CPU finds it.
-    pub(crate) address: Address,
-    /// The size asked for, in bytes.
-    pub(crate) size: usize,
-    /// Where a device finds it.
-    pub(crate) dma_address: Option<ShownDmaAddress>,
-}
 
 /// Why an allocation ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,45 +45,62 @@ impl fmt::Display for Reason {
     }
 }
 
+/// How an allocation ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was given back.
+    Freed,
+    /// It was left to the device, which frees it later.
+    Left,
+}
+
 /// A request that a method refuses before it is tried.
-pub(crate) enum Refusal {
-    /// The size is not in 1 to `largest`, the kernel's limit called `limit`.
-    Size {
-        method: &'static str,
-        size: usize,
-        largest: usize,
-        limit: &'static str,
-    },
+#[derive(Clone, Copy)]
+pub(crate) struct Refusal {
+    /// Who refuses it.
+    pub(crate) method: Method,
+    /// And why.
+    pub(crate) objection: Objection,
 }
 
 impl Refusal {
     /// Returns the error that the user gets: `E2BIG` for too large a size, `EINVAL` otherwise.
     pub(crate) fn errno(&self) -> Error {
-        match self {
-            Self::Size { size: 0, .. } => EINVAL,
-            Self::Size { .. } => E2BIG,
+        match self.objection {
+            Objection::Size { size: 1.., .. } => E2BIG,
+            _ => EINVAL,
         }
     }
 
-    /// Returns the largest size that would not be refused, in bytes.
+    /// Returns how large a size the method takes, in bytes, where the size was refused.
     pub(crate) fn largest(&self) -> usize {
-        match self {
-            Self::Size { largest, .. } => *largest,
+        match self.objection {
+            Objection::Size { largest, .. } => largest,
+            _ => 0,
         }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Size {
-                method,
+        f.write_str(self.method.name())?;
+        match self.objection {
+            Objection::Size {
                 size,
                 largest,
                 limit,
-            } => f.write_fmt(fmt!(
-                "{method} takes 1 to {largest} bytes ({limit}), not {size}"
-            )),
+            } => f.write_fmt(fmt!(" takes 1 to {largest} bytes ({limit}), not {size}")),
+            Objection::Word(word) => {
+                f.write_fmt(fmt!(" does not take {word}, which is for"))?;
+                Method::ALL
+                    .iter()
+                    .filter(|method| method.rules().takes.has(word))
+                    .try_for_each(|method| f.write_fmt(fmt!(" {}", method.name())))
+            }
+            Objection::Together(reason) => f.write_fmt(fmt!(": {reason}")),
+            Objection::Sleeps(reason) => {
+                f.write_fmt(fmt!(" is not for hard interrupt context: {reason}"))
+            }
         }
     }
 }
@@ -126,25 +117,15 @@ pub(crate) trait Allocate {
     type Buffer: Held;
 
     /// Makes the state for a device. Sleeps.
-    fn setup(dev: &Device<Bound>) -> Result<Self::State>;
+    fn setup(dev: &BoundDevice) -> Result<Self::State>;
 
     /// Refuses what cannot work, or what the kernel would warn about. May sleep.
-    fn check(_state: &Self::State, request: &Request) -> Result<(), Refusal> {
-        let largest = Self::RULES.limit.bytes();
-
-        if (1..=largest).contains(&request.size) {
-            return Ok(());
-        }
-        Err(Refusal::Size {
-            method: Self::NAME,
-            size: request.size,
-            largest,
-            limit: Self::RULES.limit.name,
-        })
+    fn check(_state: &Self::State, request: &Request) -> Result<(), Objection> {
+        Self::RULES.objection(request).map_or(Ok(()), Err)
     }
 
     /// Allocates. May sleep if the flags let it. Returns what the allocator returns.
-    fn alloc(state: &Self::State, dev: &Device<Bound>, request: &Request) -> Result<Self::Buffer>;
+    fn alloc(state: &Self::State, dev: &BoundDevice, request: &Request) -> Result<Self::Buffer>;
 }
 
 /// An allocation; how it ends is said, not only dropped.
@@ -152,31 +133,77 @@ pub(crate) trait Held: Send {
     /// Says what was got. Does not sleep.
     fn facts(&self) -> Facts;
 
-    /// Gives the memory, where the CPU can use it as bytes. Does not sleep.
+    /// Says which pages it has. Does not sleep.
+    fn runs(&self, each: &mut dyn FnMut(Run));
+
+    /// Says what is particular to it, as lines for the kernel log. Does not sleep.
+    fn remarks(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
+
+    /// Says what is particular to it, as `key: value` lines for `live`. Does not sleep.
+    fn details(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
+
+    /// Gives the bytes to `work`, which must not sleep; returns whether it is made of bytes.
     #[allow(dead_code, reason = "the tests write and read through it")]
-    fn bytes(&mut self) -> Option<&mut [u8]>;
+    fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool;
 
     /// Ends the allocation. May sleep.
-    fn release(self, _why: Reason)
+    fn release(self, _why: Reason) -> Ended
     where
         Self: Sized,
     {
-        drop(self);
+        Ended::Freed
     }
 }
 
-// What `KVec`, `VVec` and their kin hold is told alike.
-impl<A: Allocator> Held for Bytes<A> {
+/// What most allocations are: memory, and a few words on it.
+pub(crate) trait Plain: Owner {
+    /// Where a device finds it.
+    fn dma_address(&self) -> Option<ShownDmaAddress> {
+        None
+    }
+
+    /// As [`Held::remarks`].
+    fn remarks(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
+
+    /// As [`Held::details`].
+    fn details(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
+
+    /// As [`Held::release`].
+    fn release(self, _why: Reason) -> Ended
+    where
+        Self: Sized,
+    {
+        Ended::Freed
+    }
+}
+
+impl<P: Plain> Held for P {
     fn facts(&self) -> Facts {
         Facts {
-            address: self.address(),
-            size: self.size(),
-            dma_address: None,
+            dma_address: self.dma_address(),
+            ..Facts::of(self.memory())
         }
     }
 
-    fn bytes(&mut self) -> Option<&mut [u8]> {
-        Some(self.bytes())
+    fn runs(&self, each: &mut dyn FnMut(Run)) {
+        self.memory().runs(each);
+    }
+
+    fn remarks(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
+        Plain::remarks(self, each);
+    }
+
+    fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
+        Plain::details(self, each);
+    }
+
+    fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {
+        work(self.bytes());
+        true
+    }
+
+    fn release(self, why: Reason) -> Ended {
+        Plain::release(self, why)
     }
 }
 
@@ -186,6 +213,19 @@ methods! {
     kzalloc::Kzalloc,
     vmalloc::Vmalloc,
     coherent::Coherent,
+    krealloc::Krealloc,
+    kvmalloc::Kvmalloc,
+    vzalloc::Vzalloc,
+    raw_kmalloc::RawKmalloc,
+    raw_vmalloc::RawVmalloc,
+    devm::Devm,
+    page::Page,
+    pages::Pages,
+    slab::Slab,
+    mempool::Mempool,
+    dmapool::Dmapool,
+    fixed::Static,
+    list::List,
 }
 
 impl Method {

@@ -10,9 +10,12 @@ mod rust;
 mod dispatch;
 
 mod button;
+mod event;
+mod facts;
 mod inspect;
 mod method;
 mod plan;
 mod request;
+mod rules;
 mod stats;
 mod toggle;

@@ -7,13 +7,16 @@
 use crate::{
     method::{
         Method,
-        Refusal,
-        Request, //
+        Refusal, //
     },
     request::{
         Invalid,
         Selection,
         Size, //
+    },
+    rules::{
+        Context,
+        Request, //
     },
     rust::gfp::Gfp, //
 };
@@ -24,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) selection: Selection,
     pub(crate) size: Size,
     pub(crate) gfp: Gfp,
+    pub(crate) context: Context,
 }
 
 impl Settings {
@@ -32,6 +36,7 @@ impl Settings {
         selection: Selection::Cycle,
         size: Size::Default,
         gfp: Gfp::KERNEL,
+        context: Context::Thread,
     };
 
     /// Returns what `method` is asked for under these settings.
@@ -43,6 +48,7 @@ impl Settings {
         Request {
             size,
             gfp: self.gfp,
+            context: self.context,
         }
     }
 }

@@ -12,6 +12,10 @@ use crate::{
         Method,
         Refusal, //
     },
+    rules::{
+        Context,
+        Objection, //
+    },
     rust::gfp::{
         self,
         Gfp, //
@@ -123,6 +127,14 @@ pub(crate) fn parse_gfp(text: &[u8]) -> Result<Gfp, Invalid> {
     Gfp::parse(text).map_err(|_| Invalid::Gfp)
 }
 
+/// Parses a context.
+pub(crate) fn parse_context(text: &[u8]) -> Result<Context, Invalid> {
+    Context::ALL
+        .into_iter()
+        .find(|context| context.name().as_bytes() == text)
+        .ok_or(Invalid::Context)
+}
+
 /// The most presses that one write can ask for.
 const MAX_PRESSES: usize = 1_000_000;
 
@@ -161,6 +173,8 @@ pub(crate) enum Invalid {
     TooLong(usize),
     /// Not flags.
     Gfp,
+    /// Not a context.
+    Context,
     /// Not a number of presses.
     Presses,
     /// The selected method refuses it.
@@ -180,6 +194,16 @@ impl Invalid {
     }
 }
 
+impl Invalid {
+    /// Returns what a method objected to, if one did.
+    pub(crate) fn objection(&self) -> Option<Objection> {
+        match self {
+            Self::Refused(refusal) | Self::RefusedByAll(refusal) => Some(refusal.objection),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -194,7 +218,8 @@ impl fmt::Display for Invalid {
             )),
             Self::TooLarge => f.write_fmt(fmt!("allowed are numbers up to {}", usize::MAX)),
             Self::TooLong(bytes) => f.write_fmt(fmt!("allowed are up to {bytes} bytes")),
-            Self::Gfp => f.write_fmt(fmt!("allowed are {}", gfp::ALLOWED)),
+            Self::Gfp => f.write_fmt(fmt!("allowed are {}", gfp::allowed())),
+            Self::Context => f.write_str("allowed are thread, hard"),
             Self::Presses => f.write_fmt(fmt!("allowed are 1 to {MAX_PRESSES}")),
             Self::Refused(refusal) => f.write_fmt(fmt!("{refusal}")),
             Self::RefusedByAll(refusal) => {

@@ -5,7 +5,6 @@
 //! It knows nothing of devices and interrupts, and gets the allocating as a function.
 
 use kernel::{
-    fmt,
     prelude::*,
     time::{
         Instant,
@@ -14,88 +13,68 @@ use kernel::{
 };
 
 use crate::{
-    method::{
+    event::Event,
+    facts::{
         Facts,
+        Layout, //
+    },
+    inspect::layout,
+    method::{
         Held,
         Method,
-        Reason,
-        Request, //
+        Reason, //
     },
     plan::Plan,
     request::Selection,
-    rust::errno::Errno,
+    rules::{
+        Context,
+        Request, //
+    },
     stats::Stats, //
 };
 
 /// What is held, and how it came to be.
 pub(crate) struct Holding<B> {
-    buffer: B,
+    pub(crate) buffer: B,
     pub(crate) facts: Facts,
+    pub(crate) layout: Layout,
     pub(crate) method: Method,
     pub(crate) request: Request,
     pub(crate) alloc_ns: u64,
     /// The number of the press that allocated it.
     pub(crate) press: u64,
     in_cycle: bool,
+    start: Instant<Monotonic>,
 }
 
-/// What happened, shown as a line of the kernel log.
-pub(crate) enum Event {
-    Allocated {
-        method: Method,
-        facts: Facts,
-        ns: u64,
-        why: Reason,
-    },
-    Freed {
-        method: Method,
-        facts: Facts,
-        ns: u64,
-        why: Reason,
-    },
-    Failed {
-        method: Method,
-        size: usize,
-        error: Error,
-        why: Reason,
-    },
+impl<B> Holding<B> {
+    /// Returns how long it has been held, in nanoseconds.
+    pub(crate) fn age_ns(&self) -> u64 {
+        elapsed_ns(self.start)
+    }
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Allocated {
-                method,
-                facts,
-                ns,
-                why,
-            } => {
-                f.write_fmt(fmt!("{}: allocated {}", method.name(), facts.for_log()))?;
-                if let Some(dma_address) = facts.dma_address {
-                    f.write_fmt(fmt!(", dma {dma_address},"))?;
-                }
-                f.write_fmt(fmt!(" in {ns} ns ({why})"))
-            }
-            Self::Freed {
-                method,
-                facts,
-                ns,
-                why,
-            } => f.write_fmt(fmt!(
-                "{}: freed {} in {ns} ns ({why})",
-                method.name(),
-                facts.for_log()
-            )),
-            Self::Failed {
-                method,
-                size,
-                error,
-                why,
-            } => f.write_fmt(fmt!(
-                "{}: allocation of {size} bytes failed: {} ({why})",
-                method.name(),
-                Errno(*error)
-            )),
+/// What came of allocating for a press.
+pub(crate) struct Outcome<B> {
+    method: Method,
+    request: Request,
+    result: Result<B>,
+    ns: u64,
+    start: Instant<Monotonic>,
+}
+
+impl<B> Outcome<B> {
+    /// Allocates, and takes the time. Any context that `alloc` is for.
+    pub(crate) fn of(method: Method, request: Request, alloc: impl FnOnce() -> Result<B>) -> Self {
+        let start = Instant::now();
+        let result = alloc();
+        let ns = elapsed_ns(start);
+        Self {
+            method,
+            request,
+            result,
+            ns,
+            start,
         }
     }
 }
@@ -134,20 +113,43 @@ impl<B: Held> Toggle<B> {
         }
 
         let (method, request) = self.plan.choose(self.next);
-        let start = Instant::<Monotonic>::now();
-        let result = alloc(method, &request);
-        let ns = elapsed_ns(start);
+        // Whatever the settings say, this is a thread.
+        let request = Request {
+            context: Context::Thread,
+            ..request
+        };
+        self.take_in(Outcome::of(method, request, || alloc(method, &request)))
+    }
+
+    /// Takes over what was allocated elsewhere for a press that found the toggle empty.
+    pub(crate) fn adopt(&mut self, outcome: Outcome<B>) -> Event {
+        self.presses += 1;
+        self.take_in(outcome)
+    }
+
+    fn take_in(&mut self, outcome: Outcome<B>) -> Event {
+        let why = Reason::Press(self.presses);
+        let Outcome {
+            method,
+            request,
+            result,
+            ns,
+            start,
+        } = outcome;
 
         match result {
             Ok(buffer) => {
                 let facts = buffer.facts();
+                let layout = layout(&buffer);
                 self.held = Some(Holding {
                     buffer,
                     facts,
+                    layout,
                     method,
                     request,
                     alloc_ns: ns,
                     press: self.presses,
+                    start,
                     in_cycle: self.plan.settings().selection == Selection::Cycle,
                 });
                 self.stats.update(method, |stats| {
@@ -157,6 +159,7 @@ impl<B: Held> Toggle<B> {
                 Event::Allocated {
                     method,
                     facts,
+                    layout,
                     ns,
                     why,
                 }
@@ -184,7 +187,7 @@ impl<B: Held> Toggle<B> {
         } = self.held.take()?;
 
         let start = Instant::<Monotonic>::now();
-        buffer.release(why);
+        let ended = buffer.release(why);
         let ns = elapsed_ns(start);
 
         if in_cycle {
@@ -197,6 +200,7 @@ impl<B: Held> Toggle<B> {
         Some(Event::Freed {
             method,
             facts,
+            ended,
             ns,
             why,
         })

@@ -2,24 +2,26 @@
 
 //! `dma_alloc_coherent`: memory that the CPU and a device see alike, always zeroed.
 
-use kernel::{
-    device::{
-        Bound,
-        Device, //
-    },
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 use super::{
     Allocate,
-    Facts,
-    Held,
-    Request,
-    Rules, //
+    Plain, //
 };
-use crate::rust::{
-    dma::CoherentBuffer,
-    limits::MAX_PAGE_ORDER, //
+use crate::{
+    rules::{
+        Request,
+        Rules,
+        Takes, //
+    },
+    rust::{
+        bound::BoundDevice,
+        dma::{
+            CoherentBuffer,
+            ShownDmaAddress, //
+        },
+        limits::MAX_PAGE_ORDER, //
+    }, //
 };
 
 pub(crate) struct Coherent;
@@ -30,29 +32,24 @@ impl Allocate for Coherent {
         default_size: 1024,
         limit: MAX_PAGE_ORDER,
         zeroes: true,
+        contiguous: true,
+        takes: Takes::CRATE,
+        sleeps: None,
     };
     type State = ();
     type Buffer = CoherentBuffer;
 
-    fn setup(_dev: &Device<Bound>) -> Result {
+    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
         Ok(())
     }
 
-    fn alloc(_state: &(), dev: &Device<Bound>, request: &Request) -> Result<CoherentBuffer> {
-        CoherentBuffer::new(dev, request.size, request.gfp.flags())
+    fn alloc(_state: &Self::State, dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+        CoherentBuffer::new(dev, request.size, request.gfp)
     }
 }
 
-impl Held for CoherentBuffer {
-    fn facts(&self) -> Facts {
-        Facts {
-            address: self.address(),
-            size: self.size(),
-            dma_address: Some(self.dma_address()),
-        }
-    }
-
-    fn bytes(&mut self) -> Option<&mut [u8]> {
-        Some(self.bytes())
+impl Plain for CoherentBuffer {
+    fn dma_address(&self) -> Option<ShownDmaAddress> {
+        Some(self.dma_address())
     }
 }

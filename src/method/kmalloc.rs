@@ -3,21 +3,28 @@
 //! `kmalloc` through the kernel crate's `KVec`: physically contiguous, not zeroed.
 
 use kernel::{
-    device::{
-        Bound,
-        Device, //
-    },
+    alloc::Allocator,
     prelude::*, //
 };
 
 use super::{
     Allocate,
-    Request,
-    Rules, //
+    Plain, //
 };
-use crate::rust::{
-    buffer::KBuffer,
-    limits::KMALLOC_MAX_SIZE, //
+use crate::{
+    rules::{
+        Request,
+        Rules,
+        Takes, //
+    },
+    rust::{
+        bound::BoundDevice,
+        buffer::{
+            Buffer,
+            KBuffer, //
+        },
+        limits::KMALLOC_MAX_SIZE, //
+    }, //
 };
 
 pub(crate) struct Kmalloc;
@@ -28,15 +35,20 @@ impl Allocate for Kmalloc {
         default_size: 64,
         limit: KMALLOC_MAX_SIZE,
         zeroes: false,
+        contiguous: true,
+        takes: Takes::CRATE,
+        sleeps: None,
     };
     type State = ();
     type Buffer = KBuffer;
 
-    fn setup(_dev: &Device<Bound>) -> Result {
+    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
         Ok(())
     }
 
-    fn alloc(_state: &(), _dev: &Device<Bound>, request: &Request) -> Result<KBuffer> {
+    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
         KBuffer::new(request.size, request.gfp.flags())
     }
 }
+
+impl<A: Allocator> Plain for Buffer<A> {}

@@ -2,22 +2,20 @@
 
 //! `kzalloc`, which is `kmalloc` with `__GFP_ZERO`: physically contiguous and zeroed.
 
-use kernel::{
-    alloc::flags::__GFP_ZERO,
-    device::{
-        Bound,
-        Device, //
-    },
-    prelude::*, //
-};
+use kernel::prelude::*;
 
-use super::{
-    kmalloc::Kmalloc,
-    Allocate,
-    Request,
-    Rules, //
+use super::{kmalloc::Kmalloc, Allocate};
+use crate::{
+    rules::{
+        Request,
+        Rules, //
+    },
+    rust::{
+        bound::BoundDevice,
+        buffer::KBuffer,
+        gfp::Modifier, //
+    }, //
 };
-use crate::rust::buffer::KBuffer;
 
 pub(crate) struct Kzalloc;
 
@@ -30,11 +28,11 @@ impl Allocate for Kzalloc {
     type State = ();
     type Buffer = KBuffer;
 
-    fn setup(_dev: &Device<Bound>) -> Result {
+    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
         Ok(())
     }
 
-    fn alloc(_state: &(), _dev: &Device<Bound>, request: &Request) -> Result<KBuffer> {
-        KBuffer::new(request.size, request.gfp.flags() | __GFP_ZERO)
+    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+        KBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags())
     }
 }

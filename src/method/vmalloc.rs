@@ -2,22 +2,21 @@
 
 //! `vmalloc` through the kernel crate's `VVec`: virtually contiguous pages, not zeroed.
 
-use kernel::{
-    device::{
-        Bound,
-        Device, //
-    },
-    prelude::*, //
-};
+use kernel::prelude::*;
 
-use super::{
-    Allocate,
-    Request,
-    Rules, //
-};
-use crate::rust::{
-    buffer::VBuffer,
-    limits::TOTAL_RAM, //
+use super::Allocate;
+use crate::{
+    rules::{
+        Request,
+        Rules,
+        Takes, //
+    },
+    rust::{
+        bound::BoundDevice,
+        buffer::VBuffer,
+        gfp::Base,
+        limits::TOTAL_RAM, //
+    }, //
 };
 
 pub(crate) struct Vmalloc;
@@ -28,15 +27,21 @@ impl Allocate for Vmalloc {
         default_size: 4096,
         limit: TOTAL_RAM,
         zeroes: false,
+        contiguous: false,
+        takes: Takes {
+            bases: Base::CRATE_VMALLOC,
+            modifiers: Takes::CRATE.modifiers,
+        },
+        sleeps: Some("the vmalloc family may sleep"),
     };
     type State = ();
     type Buffer = VBuffer;
 
-    fn setup(_dev: &Device<Bound>) -> Result {
+    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
         Ok(())
     }
 
-    fn alloc(_state: &(), _dev: &Device<Bound>, request: &Request) -> Result<VBuffer> {
+    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
         VBuffer::new(request.size, request.gfp.flags())
     }
 }

@@ -19,8 +19,12 @@ include!("../../src/modules.rs");
 mod kunit;
 
 mod button_test;
+mod handover_test;
 mod method_test;
+mod particular_test;
+mod plan_test;
 mod request_test;
+mod rules_test;
 mod stats_test;
 mod toggle_test;
 

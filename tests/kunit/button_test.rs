@@ -18,7 +18,7 @@ mod tests {
     const WINDOW_NS: i64 = 5_000_000;
 
     fn debounce() -> Debounce {
-        Debounce::new(Delta::from_nanos(WINDOW_NS))
+        Debounce::new(Delta::from_micros(WINDOW_NS / 1000))
     }
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn window_of_zero_takes_every_edge() {
-        let debounce = Debounce::new(Delta::from_nanos(0));
+        let debounce = Debounce::new(Delta::from_micros(0));
         for _ in 0..3 {
             assert!(debounce.edge(7));
         }
@@ -74,9 +74,9 @@ mod tests {
 
     #[test]
     fn every_press_is_carried_out_once() {
-        let button = Button::new(Delta::from_nanos(0));
+        let button = Button::new(Delta::from_micros(0));
         for _ in 0..100 {
-            assert!(button.hard() == Wake::Thread);
+            assert!(button.hard(|| false) == Wake::Thread);
         }
 
         let mut presses = 0;
@@ -91,14 +91,14 @@ mod tests {
 
     #[test]
     fn presses_during_the_thread_half_are_carried_out() {
-        let button = Button::new(Delta::from_nanos(0));
-        assert!(button.hard() == Wake::Thread);
+        let button = Button::new(Delta::from_micros(0));
+        assert!(button.hard(|| false) == Wake::Thread);
 
         let mut presses = 0;
         button.thread(|| {
             presses += 1;
             if presses < 10 {
-                let _ = button.hard();
+                let _ = button.hard(|| false);
             }
         });
         assert_eq!(presses, 10);
@@ -108,14 +108,62 @@ mod tests {
     fn bounces_are_counted_and_do_nothing() {
         // An hour: the edges of this test are all within it.
         let button = Button::new(Delta::from_secs(3600));
-        assert!(button.hard() == Wake::Thread);
-        assert!(button.hard() == Wake::Nothing);
-        assert!(button.hard() == Wake::Nothing);
+        assert!(button.hard(|| false) == Wake::Thread);
+        assert!(button.hard(|| false) == Wake::Nothing);
+        assert!(button.hard(|| false) == Wake::Nothing);
 
         let mut presses = 0;
         button.thread(|| presses += 1);
         assert_eq!(presses, 1);
         assert_eq!(button.edges(), 3);
         assert_eq!(button.bounces(), 2);
+    }
+
+    #[test]
+    fn press_is_carried_out_at_once_if_none_waits() {
+        let button = Button::new(Delta::from_micros(0));
+        let mut at_once = 0;
+        let mut presses = 0;
+
+        // Carried out at once: nothing waits for the thread.
+        for _ in 0..3 {
+            let wake = button.hard(|| {
+                at_once += 1;
+                true
+            });
+            assert!(wake == Wake::Thread);
+        }
+        button.thread(|| presses += 1);
+        assert_eq!((at_once, presses), (3, 0));
+
+        // Declined: it waits, and so do those after it, which are not even offered.
+        assert!(button.hard(|| false) == Wake::Thread);
+        let _ = button.hard(|| {
+            at_once += 1;
+            true
+        });
+        button.thread(|| presses += 1);
+        assert_eq!((at_once, presses), (3, 2));
+    }
+
+    #[test]
+    fn press_in_progress_is_still_waiting() {
+        let button = Button::new(Delta::from_micros(0));
+        assert!(button.hard(|| false) == Wake::Thread);
+
+        let mut presses = 0;
+        let mut overtaken = false;
+        button.thread(|| {
+            presses += 1;
+            if presses == 1 {
+                // An edge while the first press is carried out: it is not offered.
+                let _ = button.hard(|| {
+                    overtaken = true;
+                    true
+                });
+            }
+        });
+        assert_eq!(presses, 2);
+        assert!(!overtaken);
     }
 }

@@ -7,7 +7,7 @@
 
 #include <linux/vmstat.h>
 
-unsigned long alloclab_free_pages(void)
+unsigned long alloclab_nr_free_pages(void)
 {
 	return global_zone_page_state(NR_FREE_PAGES);
 }

@@ -3,6 +3,7 @@
 //! The same battery for every method of the table, with a real device.
 
 use kernel::{
+    c_str,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -17,10 +18,16 @@ use crate::{
         Held,
         Method,
         Reason,
-        Request,
         States, //
     },
-    rust::gfp::Gfp, //
+    rules::{
+        Context,
+        Request, //
+    },
+    rust::gfp::{
+        Gfp,
+        Modifier, //
+    }, //
 };
 
 /// A device with the methods' states, dropped first.
@@ -31,25 +38,35 @@ struct Bench {
 
 impl Bench {
     fn new() -> Result<Self> {
-        let device = TestDevice::new(c"alloclab-test")?;
+        let device = TestDevice::new(c_str!("alloclab-test"))?;
         let states = States::new(device.bound())?;
         Ok(Self { states, device })
     }
 
-    fn alloc(&self, method: Method, size: usize, gfp: &str) -> Result<Buffer> {
-        let gfp = Gfp::parse(gfp.as_bytes())?;
-        let request = Request { size, gfp };
+    fn alloc(&self, method: Method, size: usize, gfp: Gfp) -> Result<Buffer> {
+        let context = Context::Thread;
+        let request = Request { size, gfp, context };
         let allowed = self.states.check(method, &request);
         allowed.map_err(|refusal| refusal.errno())?;
         self.states.alloc(method, self.device.bound(), &request)
     }
 
     /// The error of a request that is refused before it is tried.
-    fn refusal(&self, method: Method, size: usize) -> Option<Error> {
-        let gfp = Gfp::KERNEL;
-        let refusal = self.states.check(method, &Request { size, gfp }).err();
+    fn refusal(&self, method: Method, size: usize, gfp: Gfp) -> Option<Error> {
+        let context = Context::Thread;
+        let request = Request { size, gfp, context };
+        let refusal = self.states.check(method, &request).err();
         refusal.map(|refusal| refusal.errno())
     }
+}
+
+/// The sizes to test a method with: around a page as far as it takes them, and its default.
+fn sizes(method: Method) -> impl Iterator<Item = usize> {
+    let limit = method.rules().limit.bytes();
+    let default = method.rules().default_size;
+    [1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, default]
+        .into_iter()
+        .filter(move |size| *size <= limit)
 }
 
 /// Says which method a failed check is about.
@@ -65,32 +82,54 @@ fn pattern(index: usize) -> u8 {
     (index ^ (index >> 8) ^ (index >> 16)) as u8 ^ 0xa5
 }
 
-/// Writes a pattern over the whole buffer and reads it back.
-fn write_and_read_back(buffer: &mut Buffer, size: usize) -> bool {
-    let Some(bytes) = buffer.bytes() else {
-        return false;
-    };
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = pattern(index);
-    }
+/// The places of a buffer that are written and read back: all of a small one, of a large one
+/// some in every page, and always the first and the last.
+fn places(size: usize) -> impl Iterator<Item = usize> {
+    const ALL_UP_TO: usize = 1 << 20;
+    const STRIDE: usize = 1021;
 
-    let Some(bytes) = buffer.bytes() else {
-        return false;
-    };
-    let mut indexed = bytes.iter().enumerate();
-    bytes.len() == size && indexed.all(|(index, byte)| *byte == pattern(index))
+    let stride = if size > ALL_UP_TO { STRIDE } else { 1 };
+    let last = core::iter::once(size - 1);
+    Iterator::chain((0..size).step_by(stride), last)
+}
+
+/// Writes a pattern to the buffer and reads it back. A list is not made of bytes.
+fn write_and_read_back(method: Method, buffer: &mut Buffer, size: usize) -> bool {
+    let is_bytes = buffer.with_bytes(&mut |bytes| {
+        for place in places(size) {
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte = pattern(place);
+            }
+        }
+    });
+
+    let mut same = false;
+    let _ = buffer.with_bytes(&mut |bytes| {
+        same = bytes.len() == size
+            && places(size).all(|place| bytes.get(place) == Some(&pattern(place)));
+    });
+    same || !is_bytes && method == Method::List
+}
+
+/// Whether an allocation with these flags can be written and read back.
+fn works(bench: &Bench, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
+    let mut buffer = bench.alloc(method, size, gfp)?;
+    Ok(write_and_read_back(method, &mut buffer, size))
 }
 
 /// Whether memory is zero that had been dirtied by an allocation of the same size before.
-fn zeroed_after_use(bench: &Bench, method: Method, size: usize, gfp: &str) -> Result<bool> {
+fn zeroed_after_use(bench: &Bench, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
     for _ in 0..8 {
         let mut buffer = bench.alloc(method, size, gfp)?;
-        let bytes = buffer.bytes().ok_or(EINVAL)?;
-        if bytes.iter().any(|byte| *byte != 0) {
+        let mut zero = true;
+        let _ = buffer.with_bytes(&mut |bytes| {
+            zero = bytes.iter().all(|byte| *byte == 0);
+            bytes.fill(0xa5);
+        });
+        if !zero {
             return Ok(false);
         }
-        bytes.fill(0xa5);
-        buffer.release(Reason::Unbind);
+        let _ = buffer.release(Reason::Press(2));
     }
     Ok(true)
 }
@@ -103,14 +142,39 @@ mod tests {
     fn every_method_writes_and_reads_back() -> Result {
         let bench = Bench::new()?;
         for method in Method::ALL {
-            let default = method.rules().default_size;
-            for size in [1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, default] {
-                for gfp in ["kernel", "kernel+zero", "kernel+account", "kernel+nowarn"] {
-                    let mut buffer = bench.alloc(*method, size, gfp)?;
-                    assert!(holds(*method, "size", buffer.facts().size == size));
-                    let same = write_and_read_back(&mut buffer, size);
-                    assert!(holds(*method, "read back", same));
-                    buffer.release(Reason::Press(2));
+            for size in sizes(*method) {
+                let mut buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
+                let facts = buffer.facts();
+                assert!(holds(*method, "size", facts.size == size));
+                assert!(holds(*method, "usable", facts.usable >= size));
+                let same = write_and_read_back(*method, &mut buffer, size);
+                assert!(holds(*method, "read back", same));
+                let _ = buffer.release(Reason::Press(2));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_method_takes_its_flags() -> Result {
+        let bench = Bench::new()?;
+        for method in Method::ALL {
+            let takes = method.rules().takes;
+            let size = method.rules().default_size;
+            for base in takes.bases {
+                let base = Gfp::KERNEL.with_base(*base);
+                assert!(holds(*method, "base", works(&bench, *method, size, base)?));
+
+                for modifier in takes.modifiers {
+                    // What makes no sense together is for another test.
+                    let gfp = base.with(*modifier);
+                    if bench.refusal(*method, size, gfp).is_none() {
+                        assert!(holds(
+                            *method,
+                            "modifier",
+                            works(&bench, *method, size, gfp)?
+                        ));
+                    }
                 }
             }
         }
@@ -130,8 +194,8 @@ mod tests {
             assert!(holds(*method, "limit", limit.bytes() >= size));
 
             // The guest has just booted: it has blocks of the largest order.
-            let mut buffer = bench.alloc(*method, size, "kernel")?;
-            let same = write_and_read_back(&mut buffer, size);
+            let mut buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
+            let same = write_and_read_back(*method, &mut buffer, size);
             assert!(holds(*method, "read back", same));
         }
         Ok(())
@@ -149,7 +213,7 @@ mod tests {
                 (limit + 1, Some(E2BIG)),
                 (usize::MAX, Some(E2BIG)),
             ] {
-                let refusal = bench.refusal(*method, size);
+                let refusal = bench.refusal(*method, size, Gfp::KERNEL);
                 assert!(holds(*method, "refusal", refusal == errno));
             }
         }
@@ -160,12 +224,15 @@ mod tests {
     fn zeroed_memory_is_zero() -> Result {
         let bench = Bench::new()?;
         for method in Method::ALL {
-            for size in [1, 64, PAGE_SIZE - 1, PAGE_SIZE, 3 * PAGE_SIZE + 1] {
-                let zeroed = zeroed_after_use(&bench, *method, size, "kernel+zero")?;
-                assert!(holds(*method, "+zero", zeroed));
-
-                if method.rules().zeroes {
-                    let zeroed = zeroed_after_use(&bench, *method, size, "kernel")?;
+            let rules = method.rules();
+            for size in sizes(*method) {
+                if rules.takes.modifiers.contains(&Modifier::Zero) {
+                    let gfp = Gfp::KERNEL.with(Modifier::Zero);
+                    let zeroed = zeroed_after_use(&bench, *method, size, gfp)?;
+                    assert!(holds(*method, "+zero", zeroed));
+                }
+                if rules.zeroes {
+                    let zeroed = zeroed_after_use(&bench, *method, size, Gfp::KERNEL)?;
                     assert!(holds(*method, "zeroed by itself", zeroed));
                 }
             }
@@ -179,60 +246,87 @@ mod tests {
         let mut buffers = KVec::new();
         for method in Method::ALL {
             for _ in 0..2 {
-                buffers.push(bench.alloc(*method, PAGE_SIZE, "kernel")?, GFP_KERNEL)?;
+                match bench.alloc(*method, method.rules().default_size, Gfp::KERNEL) {
+                    Ok(buffer) => buffers.push(buffer, GFP_KERNEL)?,
+                    // There is one static buffer.
+                    Err(e) => assert!(holds(*method, "EBUSY", e == EBUSY)),
+                }
             }
         }
+        assert_eq!(buffers.len(), 2 * Method::ALL.len() - 1);
 
         for (index, buffer) in buffers.iter_mut().enumerate() {
-            buffer.bytes().ok_or(EINVAL)?.fill(index as u8);
+            let _ = buffer.with_bytes(&mut |bytes| bytes.fill(index as u8));
         }
         for (index, buffer) in buffers.iter_mut().enumerate() {
-            let mut bytes = buffer.bytes().ok_or(EINVAL)?.iter();
-            assert!(bytes.all(|byte| *byte == index as u8));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn flags_that_do_not_sleep() -> Result {
-        let bench = Bench::new()?;
-        for method in Method::ALL {
-            for gfp in ["atomic", "nowait+nowarn"] {
-                let size = method.rules().default_size;
-                let mut buffer = bench.alloc(*method, size, gfp)?;
-                let same = write_and_read_back(&mut buffer, size);
-                assert!(holds(*method, "read back", same));
-            }
+            let _ = buffer.with_bytes(&mut |bytes| {
+                assert!(bytes.iter().all(|byte| *byte == index as u8));
+            });
         }
         Ok(())
     }
 
     #[test]
     fn free_gives_the_memory_back() -> Result {
+        /// So many bytes are allocated and freed; at most so many may be on their way back.
+        const BYTES: usize = 32 << 20;
+        const ON_THE_WAY: usize = 12 << 20;
+
         let bench = Bench::new()?;
         for method in Method::ALL {
-            // More in total than there is: it can only succeed if every one is freed.
-            let limit = method.rules().limit;
-            let size = limit.bytes().min(1 << 20);
-            let rounds = free_bytes() / size + 16;
-            for _ in 0..rounds {
-                bench
-                    .alloc(*method, size, "kernel")?
-                    .release(Reason::Press(2));
+            let limit = method.rules().limit.bytes();
+            let size = limit.min(1 << 20);
+            let usable = bench.alloc(*method, size, Gfp::KERNEL)?.facts().usable;
+
+            let before = free_bytes();
+            for _ in 0..BYTES / usable {
+                let buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
+                let _ = buffer.release(Reason::Press(2));
+            }
+            let kept = before.saturating_sub(free_bytes());
+            assert!(holds(*method, "given back", kept < ON_THE_WAY));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn runs_cover_the_pages() -> Result {
+        let bench = Bench::new()?;
+        for method in Method::ALL {
+            for size in sizes(*method) {
+                let buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
+                let (mut pages, mut runs) = (0, 0);
+                let mut in_order = true;
+                buffer.runs(&mut |run| {
+                    in_order &= run.first == pages && run.pages > 0;
+                    pages += run.pages;
+                    runs += 1;
+                });
+
+                assert!(holds(*method, "order of runs", in_order));
+                if *method != Method::List {
+                    assert!(holds(*method, "pages", pages >= size.div_ceil(PAGE_SIZE)));
+                    assert!(holds(*method, "runs", runs >= 1));
+                }
+                if method.rules().contiguous {
+                    assert!(holds(*method, "contiguous", runs == 1));
+                }
             }
         }
         Ok(())
     }
 
     #[test]
-    fn coherent_memory_has_a_dma_address_within_the_mask() -> Result {
+    fn dma_memory_has_an_address_within_the_mask() -> Result {
         let bench = Bench::new()?;
         for method in Method::ALL {
-            let facts = bench.alloc(*method, PAGE_SIZE, "kernel")?.facts();
+            let size = method.rules().default_size;
+            let facts = bench.alloc(*method, size, Gfp::KERNEL)?.facts();
+            let has_one = [Method::Coherent, Method::Dmapool].contains(method);
             match facts.dma_address {
                 // KUnit's devices have a mask of 32 bits.
                 Some(address) => assert!(holds(*method, "mask", address.fits(32))),
-                None => assert!(holds(*method, "no DMA", *method != Method::Coherent)),
+                None => assert!(holds(*method, "no DMA", !has_one)),
             }
         }
         Ok(())

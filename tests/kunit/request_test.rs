@@ -11,14 +11,10 @@ use kernel::{
 use crate::{
     method::{
         Method,
-        Refusal,
-        Request, //
+        Refusal, //
     },
-    plan::{
-        Plan,
-        Settings, //
-    },
-    request::Invalid, //
+    request::Invalid,
+    rules::Objection, //
 };
 
 /// Whether `value` is shown as `text`.
@@ -40,30 +36,14 @@ fn errno<T>(result: Result<T, Invalid>) -> Option<Error> {
 }
 
 fn refusal(method: Method, size: usize) -> Refusal {
-    Refusal::Size {
-        method: method.name(),
-        size,
-        largest: 100,
-        limit: "A_LIMIT",
+    Refusal {
+        method,
+        objection: Objection::Size {
+            size,
+            largest: 100,
+            limit: "A_LIMIT",
+        },
     }
-}
-
-/// Lets every method but those in `refused` take everything.
-fn all_but(refused: &[Method]) -> impl Fn(Method, &Request) -> Result<(), Refusal> + '_ {
-    move |method, request| {
-        if refused.contains(&method) {
-            return Err(refusal(method, request.size));
-        }
-        Ok(())
-    }
-}
-
-/// Makes a plan that must be valid; returns how many methods were passed over, too.
-fn plan(settings: Settings, refused: &[Method]) -> Result<(Plan, usize)> {
-    let mut passed_over = 0;
-    let plan = Plan::new(settings, all_but(refused), |_| passed_over += 1);
-    let plan = plan.map_err(|invalid| invalid.errno())?;
-    Ok((plan, passed_over))
 }
 
 #[kunit_tests(alloclab_request)]
@@ -71,12 +51,18 @@ mod tests {
     use super::*;
     use crate::{
         request::{
+            parse_context,
             parse_gfp,
             parse_presses,
             Selection,
             Size, //
         },
-        rust::gfp::Gfp, //
+        rules::Context,
+        rust::gfp::{
+            Base,
+            Gfp,
+            Modifier, //
+        }, //
     };
 
     #[test]
@@ -168,6 +154,28 @@ mod tests {
 
     #[test]
     fn gfp_is_parsed_and_shown() {
+        for base in Base::ALL {
+            let gfp = parse_gfp(base.name().as_bytes());
+            assert!(gfp.is_ok_and(|gfp| gfp.base() == *base && shows(gfp, base.name())));
+
+            for modifier in Modifier::ALL {
+                let text = CString::try_from_fmt(fmt!("{}+{}", base.name(), modifier.name()));
+                let text = text.as_ref().map_or(&b""[..], |text| text.to_bytes());
+                let gfp = parse_gfp(text);
+                assert!(gfp.is_ok_and(|gfp| {
+                    gfp.base() == *base && gfp.modifiers().eq([*modifier].into_iter())
+                }));
+            }
+        }
+
+        // Shown in one order, whatever the order they came in.
+        let gfp = parse_gfp(b"atomic+account+nowarn+zero");
+        assert!(gfp.is_ok_and(|gfp| shows(gfp, "atomic+zero+nowarn+account")));
+        assert!(shows(Gfp::KERNEL, "kernel"));
+    }
+
+    #[test]
+    fn gfp_has_the_kernel_crate_s_flags() {
         let account = GFP_KERNEL_ACCOUNT & !GFP_KERNEL;
 
         for (text, flags) in [
@@ -177,20 +185,24 @@ mod tests {
             ("kernel+zero", GFP_KERNEL | __GFP_ZERO),
             ("kernel+account", GFP_KERNEL_ACCOUNT),
             ("atomic+nowarn", GFP_ATOMIC | __GFP_NOWARN),
-            (
-                "nowait+zero+nowarn+account",
-                GFP_NOWAIT | __GFP_ZERO | __GFP_NOWARN | account,
-            ),
+            ("nowait+zero+account", GFP_NOWAIT | __GFP_ZERO | account),
         ] {
-            let gfp = parse_gfp(text.as_bytes());
-            assert!(gfp.as_ref().is_ok_and(|gfp| gfp.flags() == flags));
-            assert!(gfp.is_ok_and(|gfp| shows(gfp, text)));
+            assert!(parse_gfp(text.as_bytes()).is_ok_and(|gfp| gfp.flags() == flags));
         }
 
-        // Shown in one order, whatever the order they came in.
-        let gfp = parse_gfp(b"kernel+account+zero");
-        assert!(gfp.is_ok_and(|gfp| shows(gfp, "kernel+zero+account")));
-        assert!(shows(Gfp::KERNEL, "kernel"));
+        for (base, may_sleep) in [
+            (Base::Kernel, true),
+            (Base::Atomic, false),
+            (Base::Nowait, false),
+            (Base::Noio, true),
+            (Base::Nofs, true),
+            (Base::User, true),
+            (Base::Highuser, true),
+            (Base::Dma, true),
+            (Base::Dma32, true),
+        ] {
+            assert_eq!(base.may_sleep(), may_sleep);
+        }
     }
 
     #[test]
@@ -204,13 +216,25 @@ mod tests {
             "kernel++zero",
             "kernel+zero+zero",
             "kernel zero",
-            "kernel+dma",
+            "kernel+movable",
             "KERNEL",
             "GFP_KERNEL",
             "kernel+atomic",
             "kernel+zero ",
         ] {
             assert_eq!(errno(parse_gfp(text.as_bytes())), Some(EINVAL));
+        }
+    }
+
+    #[test]
+    fn context_is_parsed_and_shown() {
+        for context in Context::ALL {
+            let parsed = parse_context(context.name().as_bytes());
+            assert!(parsed.is_ok_and(|parsed| parsed == context));
+            assert!(shows(context, context.name()));
+        }
+        for text in ["", "Thread", "soft", "hard "] {
+            assert_eq!(errno(parse_context(text.as_bytes())), Some(EINVAL));
         }
     }
 
@@ -257,10 +281,16 @@ mod tests {
             Invalid::RefusedByAll(refusal(Method::Kmalloc, 0)),
             "every method refuses it, as kmalloc takes 1 to 100 bytes (A_LIMIT), not 0"
         ));
-        assert!(shows(
-            Invalid::Gfp,
-            "allowed are kernel, atomic or nowait, then any of +zero, +nowarn, +account"
-        ));
+        let gfp = CString::try_from_fmt(fmt!("{}", Invalid::Gfp))?;
+        let gfp = gfp.to_str()?;
+        for base in Base::ALL {
+            assert!(gfp.split([' ', ',']).any(|word| word == base.name()));
+        }
+        for modifier in Modifier::ALL {
+            let mut words = gfp.split(' ');
+            assert!(words.any(|word| word.strip_prefix('+') == Some(modifier.name())));
+        }
+        assert!(shows(Invalid::Context, "allowed are thread, hard"));
         let kmalloc = refusal(Method::Kmalloc, 101);
         assert_eq!(kmalloc.errno(), E2BIG);
         assert!(shows(
@@ -268,88 +298,6 @@ mod tests {
             "kmalloc takes 1 to 100 bytes (A_LIMIT), not 101"
         ));
         assert_eq!(refusal(Method::Kmalloc, 0).errno(), EINVAL);
-        Ok(())
-    }
-
-    #[test]
-    fn default_plan_uses_each_method_s_own_size() -> Result {
-        let (plan, passed_over) = plan(Settings::DEFAULT, &[])?;
-        assert_eq!(passed_over, 0);
-
-        for method in Method::ALL {
-            let (chosen, request) = plan.choose(*method);
-            assert!(chosen == *method);
-            assert_eq!(request.size, method.rules().default_size);
-            assert!(request.gfp == Gfp::KERNEL);
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn cycle_passes_over_who_refuses() -> Result {
-        let settings = Settings {
-            size: Size::Bytes(4242),
-            ..Settings::DEFAULT
-        };
-        let (first, rest) = Method::ALL.split_first().ok_or(EINVAL)?;
-
-        let (without_first, passed_over) = plan(settings, &[*first])?;
-        assert_eq!(passed_over, 1);
-        let (chosen, request) = without_first.choose(*first);
-        assert!(chosen == first.after());
-        assert_eq!(request.size, 4242);
-
-        let (only_first, passed_over) = plan(settings, rest)?;
-        assert_eq!(passed_over, rest.len());
-        for method in Method::ALL {
-            assert!(only_first.choose(*method).0 == *first);
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn what_all_refuse_is_invalid() {
-        // The method that takes most is named.
-        let most = Method::ALL[1];
-        let refuse = |method: Method, request: &Request| {
-            Err(Refusal::Size {
-                method: method.name(),
-                size: request.size,
-                largest: if method == most { 2000 } else { 1000 },
-                limit: "A_LIMIT",
-            })
-        };
-
-        let mut told = 0;
-        let invalid = Plan::new(Settings::DEFAULT, refuse, |_| told += 1).err();
-        assert_eq!(told, 0);
-        assert!(invalid.is_some_and(|invalid| {
-            let named = matches!(
-                &invalid,
-                Invalid::RefusedByAll(Refusal::Size { method, .. }) if *method == most.name()
-            );
-            named && invalid.errno() == EINVAL
-        }));
-    }
-
-    #[test]
-    fn what_the_only_method_refuses_is_invalid() -> Result {
-        for method in Method::ALL {
-            let settings = Settings {
-                selection: Selection::Only(*method),
-                ..Settings::DEFAULT
-            };
-            let invalid = Plan::new(settings, all_but(&[*method]), |_| ()).err();
-            assert_eq!(invalid.map(|invalid| invalid.errno()), Some(E2BIG));
-
-            // What the others say does not matter, and is not told.
-            let others = [method.after()];
-            let (plan, passed_over) = plan(settings, &others)?;
-            assert_eq!(passed_over, 0);
-            for next in Method::ALL {
-                assert!(plan.choose(*next).0 == *method);
-            }
-        }
         Ok(())
     }
 

@@ -14,7 +14,10 @@ mod tests {
             Stats, //
         }, //
     };
-    use kernel::str::CString;
+    use kernel::{
+        c_str,
+        str::CString, //
+    };
 
     #[test]
     fn empty_histogram() -> Result {
@@ -131,9 +134,9 @@ mod tests {
         for (each, counters) in stats.each() {
             let line = CString::try_from_fmt(fmt!("{counters}"))?;
             let expected = if each == method {
-                c"allocs=3 frees=2 failures=1 alloc_ns=7,7,7 free_ns=5,6,6"
+                c_str!("allocs=3 frees=2 failures=1 alloc_ns=7,7,7 free_ns=5,6,6")
             } else {
-                c"allocs=0 frees=0 failures=0 alloc_ns=0,0,0 free_ns=0,0,0"
+                c_str!("allocs=0 frees=0 failures=0 alloc_ns=0,0,0 free_ns=0,0,0")
             };
             assert!(line.to_bytes() == expected.to_bytes());
         }

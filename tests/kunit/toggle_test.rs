@@ -15,24 +15,50 @@ use kernel::{
 };
 
 use crate::{
+    event::Event,
+    facts::Facts,
     method::{
-        Facts,
         Held,
         Method,
-        Reason,
-        Request, //
+        Reason, //
     },
     plan::{
         Plan,
         Settings, //
     },
     request::Selection,
-    rust::address::Address,
+    rules::{
+        Context,
+        Request, //
+    },
+    rust::{
+        address::Address,
+        memory::Run, //
+    },
     toggle::{
-        Event,
+        Outcome,
         Toggle, //
     }, //
 };
+
+/// Five pages in three runs.
+const FAKE_RUNS: [Run; 3] = [
+    Run {
+        first: 0,
+        pfn: 100,
+        pages: 1,
+    },
+    Run {
+        first: 1,
+        pfn: 200,
+        pages: 3,
+    },
+    Run {
+        first: 4,
+        pfn: 90,
+        pages: 1,
+    },
+];
 
 /// An allocation that only counts itself.
 struct Fake {
@@ -52,7 +78,7 @@ impl Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
-        self.alive.fetch_sub(1, Relaxed);
+        self.alive.fetch_add(-1, Relaxed);
     }
 }
 
@@ -61,12 +87,19 @@ impl Held for Fake {
         Facts {
             address: Address::of(core::ptr::null::<u8>()),
             size: self.size,
+            usable: self.size,
             dma_address: None,
         }
     }
 
-    fn bytes(&mut self) -> Option<&mut [u8]> {
-        None
+    fn runs(&self, each: &mut dyn FnMut(Run)) {
+        for run in FAKE_RUNS {
+            each(run);
+        }
+    }
+
+    fn with_bytes(&mut self, _work: &mut dyn FnMut(&mut [u8])) -> bool {
+        false
     }
 }
 
@@ -218,10 +251,70 @@ mod tests {
     #[test]
     fn lines_name_the_press() -> Result {
         let (mut toggle, alive) = toggle()?;
-        for press in ["(press 1)", "(press 2)", "(press 3)"] {
+        let lines = [
+            "(press 1), 5 pages in 3 runs",
+            "(press 2)",
+            "(press 3), 5 pages in 3 runs",
+        ];
+        for press in lines {
             let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
             assert!(ends_with(&event, press));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn layout_is_found() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        let _ = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+        let layout = toggle.held().ok_or(EINVAL)?.layout;
+        assert_eq!((layout.pages, layout.runs, layout.longest), (5, 3, 3));
+        Ok(())
+    }
+
+    #[test]
+    fn outcome_from_elsewhere_is_adopted() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        let (method, request) = toggle.plan().choose(toggle.next());
+
+        let event = toggle.adopt(Outcome::of(method, request, || Err(ENOMEM)));
+        assert!(matches!(event, Event::Failed { .. }));
+        assert!(toggle.held().is_none());
+
+        let event = toggle.adopt(Outcome::of(method, request, || {
+            Ok(Fake::new(&request, &alive))
+        }));
+        assert!(allocated(&event) == Some(method));
+        assert_eq!(toggle.presses(), 2);
+        assert_eq!(toggle.stats().total(|stats| stats.allocs), 1);
+        assert_eq!(toggle.stats().total(|stats| stats.failures), 1);
+
+        let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+        assert!(freed(&event) == Some(method));
+        assert_eq!(alive.load(Relaxed), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn context_is_where_it_was_allocated() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        toggle.change(plan(Settings {
+            context: Context::Hard,
+            ..Settings::DEFAULT
+        })?);
+        let fake = |_, request: &Request| Ok(Fake::new(request, &alive));
+
+        // By a thread, whatever the settings say.
+        let _ = toggle.press(fake);
+        assert!(toggle.held().ok_or(EINVAL)?.request.context == Context::Thread);
+        let _ = toggle.press(fake);
+
+        // By the hard half.
+        let (method, request) = toggle.plan().choose(toggle.next());
+        let _ = toggle.adopt(Outcome::of(method, request, || {
+            Ok(Fake::new(&request, &alive))
+        }));
+        assert!(toggle.held().ok_or(EINVAL)?.request.context == Context::Hard);
         Ok(())
     }
 }

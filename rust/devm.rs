@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Device-managed memory: it lives until its device is unbound, or is freed early.
+//!
+//! C header: [`include/linux/device/devres.h`](srctree/include/linux/device/devres.h)
+
+use core::ptr::NonNull;
+
+use kernel::{
+    bindings,
+    ffi::{
+        c_uint,
+        c_void, //
+    },
+    prelude::*, //
+};
+
+use super::{
+    bound::BoundDevice,
+    gfp::Gfp,
+    memory::{
+        Memory,
+        Owner, //
+    },
+    raw::initialised, //
+};
+
+#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
+extern "C" {
+    fn alloclab_devm_kmalloc(dev: *mut bindings::device, size: usize, gfp: c_uint) -> *mut c_void;
+    fn alloclab_devm_kfree(dev: *mut bindings::device, block: *const c_void);
+}
+
+/// A block of `devm_kmalloc`; dropping it is `devm_kfree`.
+pub(crate) struct DevmBlock {
+    memory: Memory,
+    dev: BoundDevice,
+    left: bool,
+}
+
+impl DevmBlock {
+    /// Allocates `size` bytes by `devm_kmalloc`.
+    ///
+    /// May sleep if `gfp` lets it. Returns `ENOMEM`.
+    pub(crate) fn new(dev: &BoundDevice, size: usize, gfp: Gfp) -> Result<Self> {
+        // SAFETY: By its type invariants, the device is bound.
+        let block = unsafe { alloclab_devm_kmalloc(dev.as_raw(), size, gfp.bits()) };
+        let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
+
+        // SAFETY: The block has `size` bytes, zeroed if the flags say so. It is ours alone until
+        // it is freed by the drop, or by the device, which stays bound while `self` lives.
+        let memory = unsafe { Memory::new(start, size, size, initialised(size, gfp)) };
+        Ok(Self {
+            memory,
+            dev: dev.share(),
+            left: false,
+        })
+    }
+
+    /// Leaves the block to the device, which frees it when it is unbound.
+    pub(crate) fn leave(mut self) {
+        self.left = true;
+    }
+}
+
+impl Owner for DevmBlock {
+    fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        self.memory.bytes()
+    }
+}
+
+impl Drop for DevmBlock {
+    fn drop(&mut self) {
+        if !self.left {
+            // SAFETY: The block is of `devm_kmalloc` for this device, which is still bound and so
+            // has not freed it, and it is not used any more.
+            unsafe { alloclab_devm_kfree(self.dev.as_raw(), self.memory.as_ptr()) };
+        }
+    }
+}

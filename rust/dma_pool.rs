@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Small aligned blocks of coherent DMA memory.
+//!
+//! C header: [`include/linux/dmapool.h`](srctree/include/linux/dmapool.h)
+
+use core::ptr::NonNull;
+
+use kernel::{
+    bindings,
+    dma::DmaAddress,
+    ffi::{
+        c_char,
+        c_uint,
+        c_void, //
+    },
+    prelude::*,
+    str::CStr,
+    sync::Arc, //
+};
+
+use super::{
+    bound::BoundDevice,
+    dma::{
+        without_warning,
+        ShownDmaAddress, //
+    },
+    gfp::Gfp,
+    memory::{
+        Memory,
+        Owner, //
+    },
+    raw::initialised, //
+};
+
+#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
+extern "C" {
+    fn alloclab_dma_pool_create(
+        name: *const c_char,
+        dev: *mut bindings::device,
+        size: usize,
+        align: usize,
+        boundary: usize,
+    ) -> *mut c_void;
+    fn alloclab_dma_pool_destroy(pool: *mut c_void);
+    fn alloclab_dma_pool_alloc(
+        pool: *mut c_void,
+        gfp: c_uint,
+        address: *mut DmaAddress,
+    ) -> *mut c_void;
+    fn alloclab_dma_pool_free(pool: *mut c_void, block: *mut c_void, address: DmaAddress);
+}
+
+/// The size of a block, in bytes.
+pub(crate) const BLOCK_BYTES: usize = 256;
+
+/// The alignment of a block, in bytes.
+pub(crate) const BLOCK_ALIGN: usize = 64;
+
+/// No block crosses a multiple of so many bytes.
+pub(crate) const BOUNDARY: usize = 4096;
+
+/// A `dma_pool`; dropping it, after its last block, destroys it.
+///
+/// # Invariants
+///
+/// `pool` is a pool of blocks of `BLOCK_BYTES` bytes for `dev` that is ours alone.
+pub(crate) struct DmaPool {
+    pool: NonNull<c_void>,
+    // The pool needs it bound.
+    _dev: BoundDevice,
+}
+
+// SAFETY: Pools may be used from any thread; they do their own locking.
+unsafe impl Send for DmaPool {}
+
+// SAFETY: As for `Send`.
+unsafe impl Sync for DmaPool {}
+
+impl DmaPool {
+    /// Makes a pool for `dev`. Sleeps. Returns `ENOMEM`.
+    pub(crate) fn new(name: &CStr, dev: &BoundDevice) -> Result<Arc<Self>> {
+        // SAFETY: The name is terminated, and copied; the device is bound.
+        let pool = unsafe {
+            alloclab_dma_pool_create(
+                name.as_char_ptr(),
+                dev.as_raw(),
+                BLOCK_BYTES,
+                BLOCK_ALIGN,
+                BOUNDARY,
+            )
+        };
+        let pool = NonNull::new(pool).ok_or(ENOMEM)?;
+
+        // INVARIANT: The pool is new.
+        let pool = Self {
+            pool,
+            _dev: dev.share(),
+        };
+        Ok(Arc::new(pool, GFP_KERNEL)?)
+    }
+}
+
+impl Drop for DmaPool {
+    fn drop(&mut self) {
+        // SAFETY: The pool is ours, its device is bound, and each block holds a reference: none is
+        // left.
+        unsafe { alloclab_dma_pool_destroy(self.pool.as_ptr()) };
+    }
+}
+
+/// A block of a pool; dropping it gives it back.
+pub(crate) struct DmaBlock {
+    memory: Memory,
+    address: DmaAddress,
+    pool: Arc<DmaPool>,
+}
+
+impl DmaBlock {
+    /// Allocates a block, of which `size` bytes are used, at most all.
+    ///
+    /// May sleep if `gfp` lets it. Returns `ENOMEM`.
+    pub(crate) fn new(pool: &Arc<DmaPool>, size: usize, gfp: Gfp) -> Result<Self> {
+        let gfp = without_warning(gfp);
+        let mut address: DmaAddress = 0;
+        // SAFETY: By its type invariants the pool is valid; `address` is valid for a write.
+        let block =
+            unsafe { alloclab_dma_pool_alloc(pool.pool.as_ptr(), gfp.bits(), &mut address) };
+        let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
+        let size = size.min(BLOCK_BYTES);
+
+        // SAFETY: The block has `BLOCK_BYTES` bytes, zeroed if the flags say so, and is ours alone
+        // until `self` is dropped: its address is given to no device.
+        let memory = unsafe { Memory::new(start, size, BLOCK_BYTES, initialised(size, gfp)) };
+        Ok(Self {
+            memory,
+            address,
+            pool: pool.clone(),
+        })
+    }
+
+    /// Returns the device's address of the first byte.
+    pub(crate) fn dma_address(&self) -> ShownDmaAddress {
+        ShownDmaAddress::new(self.address)
+    }
+}
+
+impl Owner for DmaBlock {
+    fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        self.memory.bytes()
+    }
+}
+
+impl Drop for DmaBlock {
+    fn drop(&mut self) {
+        // SAFETY: The block with this address is of this pool, ours, and not used any more.
+        unsafe {
+            alloclab_dma_pool_free(self.pool.pool.as_ptr(), self.memory.as_ptr(), self.address)
+        };
+    }
+}

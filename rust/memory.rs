@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bytes of kernel memory, whoever allocated them, and where they lie in physical memory.
+//!
+//! C headers: [`include/linux/vmalloc.h`](srctree/include/linux/vmalloc.h),
+//! [`include/linux/mm.h`](srctree/include/linux/mm.h)
+
+use core::ptr::NonNull;
+
+use kernel::{
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    page::PAGE_SIZE, //
+};
+
+use super::address::Address;
+
+extern "C" {
+    fn alloclab_usable(start: *const c_void, size: usize) -> usize;
+    fn alloclab_is_vmalloc(start: *const c_void) -> bool;
+    fn alloclab_pfn(address: *const c_void) -> c_ulong;
+    fn alloclab_pfn_to_nid(pfn: c_ulong) -> c_int;
+}
+
+/// What memory is filled with that was not zeroed: reading it as it came would be undefined, and
+/// zero would pass for zeroed.
+const POISON: u8 = 0x5a;
+
+/// Pages that follow each other in physical memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
+    /// The place of the first page in the allocation.
+    pub(crate) first: usize,
+    /// The page frame number of the first page.
+    pub(crate) pfn: usize,
+    /// How many pages.
+    pub(crate) pages: usize,
+}
+
+/// What owns memory; dropping it frees the memory.
+pub(crate) trait Owner: Send {
+    /// Returns the memory.
+    fn memory(&self) -> &Memory;
+
+    /// Returns the bytes; what was not initialised is filled with a poison at the first call.
+    ///
+    /// Not the memory itself, which one could exchange for that of another owner. Does not sleep.
+    fn bytes(&mut self) -> &mut [u8];
+}
+
+/// The bytes of an allocation. It does not own them: what owns them keeps it in a field.
+///
+/// Nothing touches the bytes before the first call of [`Memory::bytes`], so that what is measured
+/// is the allocator alone.
+///
+/// # Invariants
+///
+/// - `start` is valid for reads and writes of `size` bytes, which nobody else uses.
+/// - The first `initialised` of them are initialised.
+/// - Where `usable` is none, `start` is what `kmalloc` or `vmalloc` returned.
+pub(crate) struct Memory {
+    start: NonNull<u8>,
+    size: usize,
+    // Found when it is asked for, where it is not known.
+    usable: Option<usize>,
+    initialised: usize,
+}
+
+// SAFETY: It is an exclusive reference in all but name, and bytes are `Send`.
+unsafe impl Send for Memory {}
+
+// SAFETY: As for `Send`; bytes are `Sync`.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// Describes `size` bytes at `start`, of an allocation that has `usable` bytes.
+    ///
+    /// # Safety
+    ///
+    /// - For as long as the value lives, `start` must be valid for reads and writes of `size`
+    ///   bytes, and nobody else may use them.
+    /// - The first `initialised` bytes must be initialised.
+    pub(super) unsafe fn new(
+        start: NonNull<u8>,
+        size: usize,
+        usable: usize,
+        initialised: usize,
+    ) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            start,
+            size,
+            usable: Some(usable),
+            initialised,
+        }
+    }
+
+    /// Returns the pointer to the first byte, to free it.
+    pub(super) fn as_ptr(&self) -> *mut c_void {
+        self.start.as_ptr().cast()
+    }
+
+    /// Describes `size` bytes at `start`, which are of `kmalloc` or `vmalloc`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Memory::new`]; `start` must be what the allocator returned.
+    pub(super) unsafe fn allocated(start: NonNull<u8>, size: usize, initialised: usize) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            start,
+            size,
+            usable: None,
+            initialised,
+        }
+    }
+
+    /// Returns how many of the first bytes are initialised.
+    pub(super) fn initialised(&self) -> usize {
+        self.initialised
+    }
+
+    /// Returns the size asked for, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Returns the size that was got, in bytes.
+    pub(crate) fn usable(&self) -> usize {
+        self.usable.unwrap_or_else(|| {
+            // SAFETY: By the type invariants, it is of `kmalloc` or `vmalloc`, and not freed yet.
+            unsafe { alloclab_usable(self.start.as_ptr().cast(), self.size) }
+        })
+    }
+
+    /// Returns whether it is of `vmalloc`.
+    pub(crate) fn is_vmalloc(&self) -> bool {
+        // SAFETY: The function compares the address.
+        unsafe { alloclab_is_vmalloc(self.start.as_ptr().cast()) }
+    }
+
+    /// Returns the address of the first byte.
+    pub(crate) fn address(&self) -> Address {
+        Address::of(self.start.as_ptr())
+    }
+
+    /// Returns the bytes; what was not initialised is filled with a poison at the first call.
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        if let Some(rest @ 1..) = self.size.checked_sub(self.initialised) {
+            // SAFETY: By the type invariants, `size` bytes are valid for writes, and `rest` bytes
+            // from `initialised` on end with them.
+            unsafe {
+                self.start
+                    .as_ptr()
+                    .add(self.initialised)
+                    .write_bytes(POISON, rest)
+            };
+            // INVARIANT: They are now initialised.
+            self.initialised = self.size;
+        }
+
+        // SAFETY: By the type invariants the bytes are valid and initialised, and nobody else uses
+        // them while `self` is borrowed.
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size) }
+    }
+
+    /// Calls `each` with every run of the usable bytes' pages, in order. Does not sleep.
+    pub(crate) fn runs(&self, each: &mut dyn FnMut(Run)) {
+        let offset = self.start.as_ptr() as usize % PAGE_SIZE;
+        let pages = offset.saturating_add(self.usable()).div_ceil(PAGE_SIZE);
+        let first = self.start.as_ptr().wrapping_sub(offset);
+
+        let mut run: Option<Run> = None;
+        for index in 0..pages {
+            let page = first.wrapping_add(index * PAGE_SIZE);
+            // SAFETY: By the type invariants the page is mapped. The function takes addresses of
+            // the linear mapping, of vmalloc memory and of modules, and reads page tables.
+            let pfn = unsafe { alloclab_pfn(page.cast()) } as usize;
+
+            match &mut run {
+                Some(run) if run.pfn + run.pages == pfn => run.pages += 1,
+                _ => {
+                    let next = Run {
+                        first: index,
+                        pfn,
+                        pages: 1,
+                    };
+                    if let Some(run) = run.replace(next) {
+                        each(run);
+                    }
+                }
+            }
+        }
+        if let Some(run) = run {
+            each(run);
+        }
+    }
+}
+
+/// Returns the NUMA node of a page frame that an allocation has, if it has a `struct page`.
+pub(crate) fn node_of(pfn: usize) -> Option<u32> {
+    // SAFETY: The function checks the number.
+    let node = unsafe { alloclab_pfn_to_nid(pfn as c_ulong) };
+    u32::try_from(node).ok()
+}

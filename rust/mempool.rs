@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A pool of elements with a reserve that is allocated in advance.
+//!
+//! C header: [`include/linux/mempool.h`](srctree/include/linux/mempool.h)
+
+use core::ptr::NonNull;
+
+use kernel::{
+    ffi::{
+        c_int,
+        c_uint,
+        c_void, //
+    },
+    prelude::*,
+    sync::Arc, //
+};
+
+use super::{
+    gfp::Gfp,
+    memory::{
+        Memory,
+        Owner, //
+    }, //
+};
+
+extern "C" {
+    fn alloclab_mempool_create(reserve: c_int, size: usize) -> *mut c_void;
+    fn alloclab_mempool_destroy(pool: *mut c_void);
+    fn alloclab_mempool_alloc(pool: *mut c_void, gfp: c_uint) -> *mut c_void;
+    fn alloclab_mempool_free(element: *mut c_void, pool: *mut c_void);
+    fn alloclab_mempool_reserve(pool: *const c_void) -> c_int;
+}
+
+/// The size of an element, in bytes.
+pub(crate) const ELEMENT_BYTES: usize = 1024;
+
+/// How many elements are kept in reserve.
+pub(crate) const RESERVE: u32 = 4;
+
+/// A `mempool_t` over `kmalloc`; dropping it, after its last element, destroys it.
+///
+/// # Invariants
+///
+/// `pool` is a pool of elements of `ELEMENT_BYTES` bytes that is ours alone.
+pub(crate) struct Pool {
+    pool: NonNull<c_void>,
+}
+
+// SAFETY: Pools may be used from any thread; they do their own locking.
+unsafe impl Send for Pool {}
+
+// SAFETY: As for `Send`.
+unsafe impl Sync for Pool {}
+
+impl Pool {
+    /// Makes a pool and allocates its reserve. Sleeps. Returns `ENOMEM`.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        // SAFETY: The function takes any numbers.
+        let pool = unsafe { alloclab_mempool_create(RESERVE as c_int, ELEMENT_BYTES) };
+        let pool = NonNull::new(pool).ok_or(ENOMEM)?;
+
+        // INVARIANT: The pool is new.
+        Ok(Arc::new(Self { pool }, GFP_KERNEL)?)
+    }
+
+    /// Returns how many elements are in reserve now. Any context.
+    pub(crate) fn reserve(&self) -> u32 {
+        // SAFETY: By the type invariants, the pool is valid. The function reads a counter.
+        let reserve = unsafe { alloclab_mempool_reserve(self.pool.as_ptr()) };
+        u32::try_from(reserve).unwrap_or(0)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: The pool is ours, and each element holds a reference: none is left.
+        unsafe { alloclab_mempool_destroy(self.pool.as_ptr()) };
+    }
+}
+
+/// An element of a pool; dropping it gives it back.
+pub(crate) struct Element {
+    memory: Memory,
+    pool: Arc<Pool>,
+}
+
+impl Element {
+    /// Takes an element, of which `size` bytes are used, at most all.
+    ///
+    /// If `gfp` lets it sleep, it waits until there is one; otherwise it returns `ENOMEM` when
+    /// the allocator fails and the reserve is used up.
+    pub(crate) fn new(pool: &Arc<Pool>, size: usize, gfp: Gfp) -> Result<Self> {
+        // SAFETY: By its type invariants, the pool is valid.
+        let element = unsafe { alloclab_mempool_alloc(pool.pool.as_ptr(), gfp.bits()) };
+        let start = NonNull::new(element.cast()).ok_or(ENOMEM)?;
+        let size = size.min(ELEMENT_BYTES);
+
+        // SAFETY: The element has `ELEMENT_BYTES` bytes, and is ours alone until `self` is dropped.
+        let memory = unsafe { Memory::new(start, size, ELEMENT_BYTES, 0) };
+        Ok(Self {
+            memory,
+            pool: pool.clone(),
+        })
+    }
+
+    /// Returns the pool.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+impl Owner for Element {
+    fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        self.memory.bytes()
+    }
+}
+
+impl Drop for Element {
+    fn drop(&mut self) {
+        // SAFETY: The element is of this pool, ours, and not used any more.
+        unsafe { alloclab_mempool_free(self.memory.as_ptr(), self.pool.pool.as_ptr()) };
+    }
+}

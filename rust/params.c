@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module's parameters. In C, as not every kernel that we serve has parameters for Rust
+ * modules. Read by rust/params.rs.
+ */
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+
+static unsigned long preload_kmalloc;
+module_param(preload_kmalloc, ulong, 0444);
+MODULE_PARM_DESC(preload_kmalloc, "bytes to allocate by kmalloc from load to unload (default: 0)");
+
+static unsigned long preload_vmalloc;
+module_param(preload_vmalloc, ulong, 0444);
+MODULE_PARM_DESC(preload_vmalloc, "bytes to allocate by vmalloc from load to unload (default: 0)");
+
+unsigned long alloclab_preload_kmalloc(void)
+{
+	return preload_kmalloc;
+}
+
+unsigned long alloclab_preload_vmalloc(void)
+{
+	return preload_vmalloc;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's parameters, which params.c defines.
+//!
+//! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
+
+use kernel::ffi::c_ulong;
+
+extern "C" {
+    fn alloclab_preload_kmalloc() -> c_ulong;
+    fn alloclab_preload_vmalloc() -> c_ulong;
+}
+
+/// Returns how many bytes to allocate by `kmalloc` while the module is loaded.
+pub(crate) fn preload_kmalloc() -> usize {
+    // SAFETY: The function reads a variable that does not change after load.
+    unsafe { alloclab_preload_kmalloc() as usize }
+}
+
+/// Returns how many bytes to allocate by `vmalloc` while the module is loaded.
+pub(crate) fn preload_vmalloc() -> usize {
+    // SAFETY: The function reads a variable that does not change after load.
+    unsafe { alloclab_preload_vmalloc() as usize }
+}

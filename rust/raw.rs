@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The allocators' C interface itself, behind safe owners.
+//!
+//! The `kernel` crate's `KBox` and its kin go through `krealloc` and take some flags only. These
+//! call what a C driver calls, take every flag, and cost what C costs.
+//!
+//! C headers: [`include/linux/slab.h`](srctree/include/linux/slab.h),
+//! [`include/linux/vmalloc.h`](srctree/include/linux/vmalloc.h),
+//! [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
+
+use core::ptr::NonNull;
+
+use kernel::{
+    ffi::{
+        c_uint,
+        c_void, //
+    },
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+use super::{
+    gfp::{
+        Gfp,
+        Modifier, //
+    },
+    memory::{
+        Memory,
+        Owner, //
+    }, //
+};
+
+extern "C" {
+    fn alloclab_kmalloc(size: usize, gfp: c_uint) -> *mut c_void;
+    fn alloclab_krealloc(block: *const c_void, size: usize, gfp: c_uint) -> *mut c_void;
+    fn alloclab_kfree(block: *const c_void);
+    fn alloclab_vmalloc(size: usize, gfp: c_uint) -> *mut c_void;
+    fn alloclab_vfree(area: *const c_void);
+    fn alloclab_get_free_pages(gfp: c_uint, order: c_uint) -> *mut c_void;
+    fn alloclab_free_pages(pages: *const c_void, order: c_uint);
+}
+
+/// Returns how many of `size` new bytes are initialised.
+pub(super) fn initialised(size: usize, gfp: Gfp) -> usize {
+    if gfp.has(Modifier::Zero) {
+        size
+    } else {
+        0
+    }
+}
+
+/// A block of `kmalloc`; dropping it is `kfree`.
+pub(crate) struct RawKmalloc(Memory);
+
+impl RawKmalloc {
+    /// Allocates `size` bytes by `kmalloc`.
+    ///
+    /// May sleep if `gfp` lets it. Returns `ENOMEM`, or `EINVAL` for a size of 0.
+    pub(crate) fn new(size: usize, gfp: Gfp) -> Result<Self> {
+        if size == 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: `kmalloc` takes any size and flags; it warns of flags that are wrong for it.
+        let block = unsafe { alloclab_kmalloc(size, gfp.bits()) };
+        let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
+
+        // SAFETY: The block has `size` bytes, zeroed if the flags say so, and is ours alone until
+        // `self` is dropped.
+        Ok(Self(unsafe {
+            Memory::allocated(start, size, initialised(size, gfp))
+        }))
+    }
+
+    /// Grows the block to `size` bytes by `krealloc`, keeping its content; returns if it moved.
+    ///
+    /// May sleep if `gfp` lets it. Returns `ENOMEM`, and then the block is as it was.
+    pub(crate) fn grow(&mut self, size: usize, gfp: Gfp) -> Result<bool> {
+        let old = self.0.as_ptr();
+        let kept = self.0.bytes().len().min(size);
+
+        // SAFETY: `old` is a block of `kmalloc` that is ours, and still is if null is returned.
+        let block = unsafe { alloclab_krealloc(old, size, gfp.bits()) };
+        let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
+
+        // SAFETY: The block has `size` bytes, of which the first `kept` are those of the old one,
+        // and is ours alone until `self` is dropped; the old one is gone.
+        self.0 = unsafe { Memory::allocated(start, size, kept) };
+        Ok(block != old)
+    }
+}
+
+impl Owner for RawKmalloc {
+    fn memory(&self) -> &Memory {
+        &self.0
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        self.0.bytes()
+    }
+}
+
+impl Drop for RawKmalloc {
+    fn drop(&mut self) {
+        // SAFETY: The block is of `kmalloc`, ours, and not used any more.
+        unsafe { alloclab_kfree(self.0.as_ptr()) };
+    }
+}
+
+/// An area of `vmalloc`; dropping it is `vfree`.
+///
+/// The call comes from this module, which is what `/proc/vmallocinfo` names.
+pub(crate) struct RawVmalloc(Memory);
+
+impl RawVmalloc {
+    /// Allocates `size` bytes by `__vmalloc`.
+    ///
+    /// May sleep. Returns `ENOMEM`, also for more than the machine has.
+    pub(crate) fn new(size: usize, gfp: Gfp) -> Result<Self> {
+        // SAFETY: `__vmalloc` takes any size and flags; it warns of flags that are wrong for it.
+        let area = unsafe { alloclab_vmalloc(size, gfp.bits()) };
+        let start = NonNull::new(area.cast()).ok_or(ENOMEM)?;
+
+        // SAFETY: The area has `size` bytes, zeroed if the flags say so, and is ours alone until
+        // `self` is dropped.
+        Ok(Self(unsafe {
+            Memory::allocated(start, size, initialised(size, gfp))
+        }))
+    }
+}
+
+impl Owner for RawVmalloc {
+    fn memory(&self) -> &Memory {
+        &self.0
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        self.0.bytes()
+    }
+}
+
+impl Drop for RawVmalloc {
+    fn drop(&mut self) {
+        // SAFETY: The area is of `__vmalloc`, ours, and not used any more.
+        unsafe { alloclab_vfree(self.0.as_ptr()) };
+    }
+}
+
+/// 2^order pages that follow each other in physical memory; dropping them is `free_pages`.
+pub(crate) struct Pages {
+    memory: Memory,
+    order: u32,
+}
+
+impl Pages {
+    /// Returns the order of the smallest block that has `size` bytes.
+    pub(crate) fn order_of(size: usize) -> u32 {
+        size.div_ceil(PAGE_SIZE)
+            .next_power_of_two()
+            .trailing_zeros()
+    }
+
+    /// Allocates pages for `size` bytes by `__get_free_pages`.
+    ///
+    /// May sleep if `gfp` lets it. Returns `ENOMEM`.
+    pub(crate) fn new(size: usize, gfp: Gfp) -> Result<Self> {
+        let order = Self::order_of(size);
+        // SAFETY: `__get_free_pages` takes any flags; an order that is too large it refuses with a
+        // warning.
+        let pages = unsafe { alloclab_get_free_pages(gfp.bits(), order) };
+        let start = NonNull::new(pages.cast()).ok_or(ENOMEM)?;
+
+        // SAFETY: The pages have at least `size` bytes, zeroed if the flags say so, and are ours
+        // alone until `self` is dropped.
+        let memory =
+            unsafe { Memory::new(start, size, PAGE_SIZE << order, initialised(size, gfp)) };
+        Ok(Self { memory, order })
+    }
+
+    /// Returns the order.
+    pub(crate) fn order(&self) -> u32 {
+        self.order
+    }
+}
+
+impl Owner for Pages {
+    fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        self.memory.bytes()
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: The pages are of `__get_free_pages` with this order, ours, and not used any more.
+        unsafe { alloclab_free_pages(self.memory.as_ptr(), self.order) };
+    }
+}

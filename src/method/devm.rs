@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `devm_kzalloc`: zeroed memory of the device, which frees it when it is unbound; a press frees it
+//! early.
+
+use kernel::prelude::*;
+
+use super::{
+    Allocate,
+    Ended,
+    Plain,
+    Reason, //
+};
+use crate::{
+    rules::{
+        Request,
+        Rules,
+        Takes, //
+    },
+    rust::{
+        bound::BoundDevice,
+        devm::DevmBlock,
+        gfp::Modifier,
+        limits::{
+            Limit,
+            KMALLOC_MAX_SIZE, //
+        }, //
+    }, //
+};
+
+pub(crate) struct Devm;
+
+impl Allocate for Devm {
+    const NAME: &'static str = "devm";
+    const RULES: Rules = Rules {
+        default_size: 64,
+        limit: DEVM_MAX,
+        zeroes: true,
+        contiguous: true,
+        takes: Takes {
+            bases: Takes::SLAB.bases,
+            // Without nofail: the header of devres may make it more than two pages.
+            modifiers: &[
+                Modifier::Zero,
+                Modifier::Nowarn,
+                Modifier::Noretry,
+                Modifier::RetryMayfail,
+                Modifier::High,
+                Modifier::Thisnode,
+                Modifier::Account,
+            ],
+        },
+        sleeps: None,
+    };
+    type State = ();
+    type Buffer = DevmBlock;
+
+    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
+        Ok(())
+    }
+
+    fn alloc(_state: &Self::State, dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+        DevmBlock::new(dev, request.size, request.gfp.with(Modifier::Zero))
+    }
+}
+
+/// What `kmalloc` takes less the header that devres puts before it.
+const DEVM_MAX: Limit = Limit::constant("KMALLOC_MAX_SIZE less a header", || {
+    KMALLOC_MAX_SIZE.bytes().saturating_sub(128)
+});
+
+impl Plain for DevmBlock {
+    /// On unbind, the block is the device's to free.
+    fn release(self, why: Reason) -> Ended {
+        match why {
+            Reason::Press(_) => Ended::Freed,
+            Reason::Unbind => {
+                self.leave();
+                Ended::Left
+            }
+        }
+    }
+}

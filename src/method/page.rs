@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `alloc_page`: one page of any zone, written through a temporary mapping.
+
+use kernel::{
+    fmt,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+use super::{
+    Allocate,
+    Held, //
+};
+use crate::{
+    facts::Facts,
+    rules::{
+        Request,
+        Rules,
+        Takes, //
+    },
+    rust::{
+        bound::BoundDevice,
+        limits::Limit,
+        memory::Run,
+        page::HighPage, //
+    }, //
+};
+
+const PAGE: Limit = Limit::constant("PAGE_SIZE", || PAGE_SIZE);
+
+pub(crate) struct Page;
+
+impl Allocate for Page {
+    const NAME: &'static str = "page";
+    const RULES: Rules = Rules {
+        default_size: PAGE_SIZE,
+        limit: PAGE,
+        zeroes: false,
+        contiguous: true,
+        takes: Takes::ALL,
+        sleeps: None,
+    };
+    type State = ();
+    type Buffer = HighPage;
+
+    fn setup(_dev: &BoundDevice) -> Result {
+        Ok(())
+    }
+
+    fn alloc(_state: &(), _dev: &BoundDevice, request: &Request) -> Result<HighPage> {
+        let mut page = HighPage::new(request.size, request.gfp)?;
+        // Writes the poison, unless the page was zeroed.
+        page.with_bytes(|_| ())?;
+        Ok(page)
+    }
+}
+
+impl Held for HighPage {
+    fn facts(&self) -> Facts {
+        Facts {
+            address: self.address(),
+            size: self.size(),
+            usable: PAGE_SIZE,
+            dma_address: None,
+        }
+    }
+
+    fn runs(&self, each: &mut dyn FnMut(Run)) {
+        each(self.run());
+    }
+
+    fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
+        each(fmt!("mapping: kmap_local_page"));
+    }
+
+    fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {
+        HighPage::with_bytes(self, work).is_ok()
+    }
+}
