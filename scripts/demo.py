@@ -20,6 +20,10 @@ from row import CLONE, Row, RowError
 
 OUT = CLONE / "out/demo"
 DEBUGFS = "/sys/kernel/debug/alloclab"
+# The two that do the same, and what /proc/vmallocinfo shows of each.
+BY_ADDRESS, BY_NAME = "vmalloc", "raw_vmalloc"
+WHY = (f"{BY_ADDRESS} is the kernel's VBox: the kernel's own helper is the caller, and only the "
+       f"address finds it; {BY_NAME} is called from the module, which the line names")
 
 
 class Demo:
@@ -31,7 +35,7 @@ class Demo:
         self.guest = None
         self.shown = 0
         self.device = None
-        self.held = []      # vmallocinfo lines seen while the allocation was held
+        self.held = {}      # method -> vmallocinfo lines seen while it was held
         self.problems = []
 
     def seconds(self):
@@ -54,11 +58,15 @@ class Demo:
     def wait(self, pattern):
         """Wait for a line in the kernel log, showing the driver's as they come."""
         end, match = self.guest.wait_log(pattern, self.shown)
-        for line in self.guest.log.lines()[self.shown:end + 1]:
-            if line.startswith("alloclab"):
-                self.show(line)
-        self.shown = end + 1
+        self.show_log(end + 1)
         return match
+
+    def show_log(self, end):
+        """Show the driver's lines up to line number `end`."""
+        for line in self.guest.log.lines()[self.shown:end]:
+            if line.startswith("alloclab "):
+                self.show(line)
+        self.shown = end
 
     def banner(self):
         """Find out whether the booted kernel is the one that Debian shipped."""
@@ -88,14 +96,17 @@ class Demo:
         """Press once; return the event that came of it."""
         self.guest.press()
         line = self.wait(rf"^alloclab {re.escape(self.device)}: .*\(press \d+\)").string
+        # With what some methods remark after it.
+        self.show_log(self.guest.mark() - 1)
         event = Event.parse(line)
         if not event:
             raise GuestError(f"not as specified: {line}")
         if event.what == "allocated":
-            seen = self.guest.run(f"grep ^0x{event.address}- /proc/vmallocinfo").output
+            name = "alloclab" if event.method == BY_NAME else f"^0x{event.address}-"
+            seen = self.guest.run(f"grep {name} /proc/vmallocinfo").output
             for entry in seen.splitlines():
                 self.show(f"/proc/vmallocinfo: {entry}")
-                self.held.append(entry)
+                self.held.setdefault(event.method, []).append(entry)
         return event
 
     def press_all(self, methods):
@@ -113,18 +124,37 @@ class Demo:
                 break
         return presses
 
+    def compare(self):
+        """Show why /proc/vmallocinfo names the module for one of two methods only."""
+        shown = {method: self.held.get(method, []) for method in (BY_ADDRESS, BY_NAME)}
+        self.step("two callers in /proc/vmallocinfo")
+        for method, entries in shown.items():
+            self.expect(len(entries) == 1, f"{method}: /proc/vmallocinfo has {entries}")
+            for entry in entries:
+                self.show(f"{method}: {entry}")
+                self.expect(("[alloclab]" in entry) == (method == BY_NAME),
+                            f"{method}: not the caller that was expected: {entry}")
+        self.show(WHY)
+
     def stats(self):
         """The file `stats`, parsed."""
         return parse_stats(self.guest.sh(f"cat {DEBUGFS}/{self.device}/stats"))
+
+    def shown_entries(self):
+        """The lines of /proc/vmallocinfo that were shown."""
+        return [entry for entries in self.held.values() for entry in entries]
 
     def left(self, log):
         """Bytes that are still allocated after rmmod."""
         bytes_left = 0
         for event in parse_all(log):
             bytes_left += {"allocated": event.bytes, "freed": -event.bytes}.get(event.what, 0)
+        places = [entry.split()[:2] for entry in self.shown_entries()]
         for entry in self.guest.sh("cat /proc/vmallocinfo").splitlines():
-            # The same address with another caller is somebody else's by now.
-            if entry in self.held or "[alloclab]" in entry:
+            # The same address with another caller is somebody else's by now; a caller whose
+            # module is gone has no name.
+            if entry in self.shown_entries() or "[alloclab]" in entry or (
+                    entry.split()[:2] in places and entry.split()[2].startswith("0x")):
                 self.show(f"still there: {entry}")
                 bytes_left += int(entry.split()[1])
         return bytes_left
@@ -142,6 +172,7 @@ class Demo:
                 self.guest.sh(f"cat {DEBUGFS}/{self.device}/method"))
             self.step(f"{2 * len(methods)} presses from the host: " + ", ".join(methods))
             presses = self.press_all(methods)
+            self.compare()
             counted = {name: {key: stats[key] for key in ("allocs", "frees", "failures")}
                        for name, stats in self.stats()[1].items()}
             carried_out = {name: counts for name, counts in counted.items()
@@ -154,7 +185,7 @@ class Demo:
             self.step("power off")
             self.guest.power_off()
         return {"kernel": kernel, "modified_kernel": modified, "presses": presses,
-                "methods": carried_out, "vmallocinfo": self.held,
+                "methods": carried_out, "vmallocinfo": self.shown_entries(),
                 "leaked_bytes": leaked, "seconds": round(self.seconds(), 1)}
 
     def check(self, methods, carried_out, log, presses, leaked):

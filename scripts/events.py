@@ -8,14 +8,26 @@ ADDRESS = r"[0-9a-f]{16}"
 PREFIX = re.compile(r"^alloclab (?P<device>[^ :]+): (?P<text>.*)$")
 READY = re.compile(r"^ready: irq (?P<irq>\d+), debounce (?P<debounce>\d+) ms, "
                    r"method (?P<method>\S+)$")
-EVENT = re.compile(
-    r"^(?P<method>[a-z0-9_]+): "
-    rf"(?P<what>allocated|freed) (?P<bytes>\d+) bytes at (?P<address>{ADDRESS})"
-    rf"(?:, dma (?P<dma>0x{ADDRESS}),)? in (?P<ns>\d+) ns "
-    r"\((?:press (?P<press>\d+)|(?P<reason>unbind))\)$")
+ALLOCATED = re.compile(
+    rf"^(?P<method>[a-z0-9_]+): allocated (?P<bytes>\d+) bytes at (?P<address>{ADDRESS})"
+    rf"(?:, dma (?P<dma>0x{ADDRESS}),)? in (?P<ns>\d+) ns \(press (?P<press>\d+)\)"
+    r"(?:, (?P<pages>\d+) pages in (?P<runs>\d+) runs)?$")
+FREED = re.compile(
+    rf"^(?P<method>[a-z0-9_]+): freed (?P<bytes>\d+) bytes at (?P<address>{ADDRESS}) "
+    r"in (?P<ns>\d+) ns \((?:press (?P<press>\d+)|unbind)\)$")
+LEFT = re.compile(
+    rf"^(?P<method>[a-z0-9_]+): left (?P<bytes>\d+) bytes at (?P<address>{ADDRESS}) "
+    r"to the device, which frees it \(unbind\)$")
 FAILURE = re.compile(
     r"^(?P<method>[a-z0-9_]+): allocation of (?P<bytes>\d+) bytes failed: "
     r"(?P<error>E[A-Z0-9]+) \(press (?P<press>\d+)\)$")
+# What follows the line of an allocation, by method.
+REMARKS = {
+    "krealloc": r"grew in (?P<steps>\d+) steps and moved (?P<moves>\d+) times, content kept",
+    "kvmalloc": r"got (?P<got>kmalloc|vmalloc) memory",
+    "list": r"record (?P<number>\d+) of (?P<records>\d+): (?P<name>[A-Za-z ]+), "
+            rf"weight (?P<weight>\d+), at (?P<address>{ADDRESS})",
+}
 
 
 class Event(NamedTuple):
@@ -23,12 +35,14 @@ class Event(NamedTuple):
 
     device: str
     method: str
-    what: str                       # allocated, freed, failed
+    what: str                       # allocated, freed, left, failed
     bytes: int
-    press: Optional[int]            # None: freed by unbind
+    press: Optional[int]            # None: freed or left by unbind
     address: Optional[str] = None   # hashed
     dma: Optional[str] = None
     error: Optional[str] = None
+    pages: Optional[int] = None     # said where there is more than one
+    runs: Optional[int] = None
 
     @classmethod
     def parse(cls, line):
@@ -36,24 +50,31 @@ class Event(NamedTuple):
         line = PREFIX.match(line)
         if not line:
             return None
-        match = EVENT.match(line["text"])
-        if match:
-            # Only what has a DMA address says one, and then when it is allocated.
-            if match["dma"] and match["what"] == "freed":
-                return None
-            press = int(match["press"]) if match["press"] else None
-            return cls(line["device"], match["method"], match["what"],
-                       int(match["bytes"]), press, match["address"], match["dma"])
-        match = FAILURE.match(line["text"])
-        if match:
-            return cls(line["device"], match["method"], "failed", int(match["bytes"]),
-                       int(match["press"]), error=match["error"])
+        for what, pattern in (("allocated", ALLOCATED), ("freed", FREED), ("left", LEFT),
+                              ("failed", FAILURE)):
+            match = pattern.match(line["text"])
+            if match:
+                said = match.groupdict()
+                numbers = {name: int(said[name]) if said.get(name) else None
+                           for name in ("bytes", "press", "pages", "runs")}
+                words = {name: said.get(name) for name in ("address", "dma", "error")}
+                return cls(line["device"], match["method"], what, **numbers, **words)
         return None
 
 
 def parse_all(lines):
     """The events among the log lines."""
     return [event for event in map(Event.parse, lines) if event]
+
+
+def parse_remark(text):
+    """A line's text as (method, {key: value}), numbers as int; None if it is no remark."""
+    method, _, rest = text.partition(": ")
+    match = re.fullmatch(REMARKS[method], rest) if method in REMARKS else None
+    if not match:
+        return None
+    return method, {key: int(value) if value.isdecimal() and key != "address" else value
+                    for key, value in match.groupdict().items()}
 
 
 def parse_stats(text):

@@ -35,12 +35,13 @@ def run(row, out):
     return lines
 
 
-def parse(row, ktap):
+def parse(row, log):
     """Parse a log with the parser of the kernel's source; return (its JSON, what it said)."""
     tool = row.source / "tools/testing/kunit/kunit.py"
     with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
-        answer = Path(directory) / "json"
-        done = subprocess.run(["python3", "-B", tool, "parse", f"--json={answer}", ktap.resolve()],
+        answer, ktap = Path(directory) / "json", Path(directory) / "ktap"
+        ktap.write_text(log, encoding="utf-8")
+        done = subprocess.run(["python3", "-B", tool, "parse", f"--json={answer}", ktap],
                               cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace", check=False)
         # Its status is 1 when a test failed; it then answers all the same.
@@ -63,16 +64,17 @@ def cases_of(group, suite):
 def suites(row, out):
     """Run everything on one row; return (the cases, what the parser said).
 
-    The log is left in `out`/ktap.log.
+    The log is added to `out`/ktap.log.
     """
     name = f"kunit.{row.name}"
-    ktap = out / "ktap.log"
     wanted = declared()
     if not wanted:
         return [Case(name, "suites", failure="the source declares no KUnit suite")], ""
     try:
-        ktap.write_text("\n".join(run(row, out)) + "\n", encoding="utf-8")
-        results, said = parse(row, ktap)
+        log = "\n".join(run(row, out)) + "\n"
+        with open(out / "ktap.log", "a", encoding="utf-8") as ktap:
+            ktap.write(f"# {name}: {row.release}\n{log}")
+        results, said = parse(row, log)
     except GuestError as error:
         return [Case(name, "run", failure=str(error))], ""
     cases = cases_of(results, name)

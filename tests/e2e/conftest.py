@@ -21,7 +21,8 @@ from row import Row  # noqa: E402
 COMPLAINTS = re.compile(
     r"BUG:|WARNING:|Oops|Unable to handle|Internal error|Kernel panic|"
     r"refcount_t:|scheduling while atomic|sleeping function|INFO: task|rcu:.*stall|"
-    r"device driver frees DMA memory|DMA-API:|kobject_add_internal failed|Leaked")
+    r"device driver frees DMA memory|DMA-API:|kobject_add_internal failed|Leaked|"
+    r"Objects remaining|dma_pool_destroy")
 
 
 def pytest_addoption(parser):
@@ -29,8 +30,9 @@ def pytest_addoption(parser):
     parser.addoption("--row", default="debian", help="a row of scripts/kernels")
 
 
-def pytest_configure():
-    """End guests when this process is told to end."""
+def pytest_configure(config):
+    """Declare the marker; end guests when this process is told to end."""
+    config.addinivalue_line("markers", "core: also run where only the core of the tests is")
     signal.signal(signal.SIGTERM, interrupted)
 
 
@@ -106,8 +108,10 @@ def fixture_guests(row, tmp_path_factory):
     """The guests of this run."""
     files = {f"root/{name}.ko": row.product(f"{name}.ko")
              for name in ("alloclab", "alloclab_inject")}
-    program = compile_for_guest(HERE / "interrupted_write.c", tmp_path_factory.mktemp("guest"))
-    files[f"root/{program.name}"] = program
+    directory = tmp_path_factory.mktemp("guest")
+    for source in HERE.glob("*.c"):
+        program = compile_for_guest(source, directory)
+        files[f"root/{program.name}"] = program
     guests = Guests(row, files)
     yield guests
     guests.end()

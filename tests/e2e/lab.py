@@ -5,7 +5,7 @@ import re
 import time
 from typing import NamedTuple, Sequence
 
-from events import PREFIX, Event, parse_all, parse_methods, parse_stats
+from events import PREFIX, Event, parse_all, parse_methods, parse_remark, parse_stats
 from row import CLONE
 
 PL061 = CLONE / "dts/virt-pl061.dtso"
@@ -25,6 +25,9 @@ ERRORS = {
     "Numerical result out of range": "ERANGE",
 }
 DROPPED = re.compile(r"\bburst of events: (\d+) lines dropped$")
+LIMIT = re.compile(r"^(\w+) takes 1 to (\d+) bytes \((.+)\), not (\d+)$")
+# More than any method takes.
+TOO_LARGE = (1 << 64) - 1
 PROBE_FAILED = re.compile(r"^probe with driver alloclab failed with error -(\d+)$")
 
 
@@ -67,9 +70,11 @@ STANDARD = Boot("standard", overlays=(PL061, nodes(
     node("fast", 4, "debounce-interval = <0>"),
     node("slow", 5, "debounce-interval = <2000>"),
     node("tutorial", 6, "debounce-interval = <20>", 'alloclab,method = "vmalloc"',
-         "alloclab,size = <12288>", 'alloclab,gfp = "atomic+zero"', 'label = "front door"',
-         compatible="yang,mydevice"))))
-STANDARD_NODES = ["button", "fast", "slow", "tutorial"]
+         "alloclab,size = <12288>", 'alloclab,gfp = "kernel+zero"', 'label = "front door"',
+         compatible="yang,mydevice"),
+    node("interrupt", 7, "debounce-interval = <0>", 'alloclab,gfp = "atomic"',
+         'alloclab,context = "hard"'))))
+STANDARD_NODES = ["button", "fast", "interrupt", "slow", "tutorial"]
 
 
 class Lab:
@@ -83,9 +88,9 @@ class Lab:
         """Whether the module is loaded."""
         return self.guest.run("grep -q '^alloclab ' /proc/modules").status == 0
 
-    def load(self):
+    def load(self, parameters=""):
         """insmod."""
-        self.guest.sh("insmod /root/alloclab.ko")
+        self.guest.sh(f"insmod /root/alloclab.ko {parameters}")
 
     def unload(self):
         """rmmod, unless the test did it."""
@@ -106,6 +111,14 @@ class Lab:
         return [event for event in parse_all(self.guest.log_since(self.start))
                 if device in (None, event.device)]
 
+    def remarks(self, device):
+        """The remarks on a device's allocations, as (method, {key: value})."""
+        return [remark for remark in map(parse_remark, self.texts(device)) if remark]
+
+    def rebind(self, name="button"):
+        """Unbind and bind a device: its settings, its counters and its limit begin anew."""
+        self.guest.sh(f"cd {DRIVER} && echo {name} >unbind && echo {name} >bind")
+
     def button(self, name="button"):
         """The button of the node `name`, which must be bound."""
         button = Button(self, name)
@@ -115,15 +128,17 @@ class Lab:
     def finish(self):
         """Unload, and check that nothing is left of the driver."""
         left = self.guest.run(f"{UNLOAD} || exit; ls -d {DEBUGFS} {DRIVER} 2>/dev/null; "
-                              "grep -e alloclab -e rust_helper_vrealloc "
-                              "/proc/interrupts /proc/vmallocinfo")
+                              "grep -e alloclab -e rust_helper_vrealloc -e kvrealloc_node "
+                              "/proc/interrupts /proc/vmallocinfo /proc/slabinfo; "
+                              # A caller whose module is gone has no name any more.
+                              "grep '^[^ ]* *[0-9]* 0x' /proc/vmallocinfo")
         assert left.output == ""
         log = self.guest.log_since(self.start)
         if any(DROPPED.search(line) for line in log):
             return
         held = {}
         for event in parse_all(log):
-            sign = {"allocated": 1, "freed": -1, "failed": 0}[event.what]
+            sign = {"allocated": 1, "freed": -1, "left": -1, "failed": 0}[event.what]
             key = (event.device, event.address)
             held[key] = held.get(key, 0) + sign * event.bytes
         assert not any(held.values()), log
@@ -149,9 +164,57 @@ class Button:
         return errno(self.guest.run(f"echo {option} '{quoted}' >{self.directory}/{file}", timeout))
 
     def set(self, **values):
-        """Write files that have to accept it."""
-        for file, value in values.items():
-            assert self.write(file, str(value)) is None, (file, value)
+        """Write files, in this order, that have to accept it."""
+        writes = " && ".join(f"echo '{value}' >{file}" for file, value in values.items())
+        self.guest.sh(f"cd {self.directory} && {writes}")
+
+    def refused(self, file, value, error):
+        """Write what has to be refused: nothing changes, and the log names the value.
+
+        Returns what the message says after that.
+        """
+        start = self.guest.mark()
+        # The age of what is held goes on.
+        state = "cat method size gfp context pages stats; grep -v ^age_ns: live"
+        result = self.guest.run(f"cd {self.directory}; before=$({state}); "
+                                f"echo '{value}' >{file}; status=$?; after=$({state}); "
+                                '[ "$before" = "$after" ] || echo "has changed"; exit $status')
+        assert "has changed" not in result.output, value
+        assert errno(result) == error, value
+        said = [match["text"] for match in map(PREFIX.match, self.guest.log_since(start))
+                if match]
+        assert len(said) == 1, said
+        named = f'{file}: "{value.strip()[:128]}" is not valid: '
+        assert said[0].startswith(named), said
+        return said[0].removeprefix(named)
+
+    def limits(self):
+        """Each method's largest size and the limit's name, as the refusals say them."""
+        start = self.guest.mark()
+        methods = self.methods()
+        self.guest.sh(f"cd {self.directory}; echo default >size; for m in {' '.join(methods)}; "
+                      f"do echo $m >method; ! echo {TOO_LARGE} >size || exit; done 2>/dev/null; "
+                      "echo cycle >method")
+        said = [match["text"].partition(" is not valid: ")[2]
+                for match in map(PREFIX.match, self.guest.log_since(start)) if match]
+        limits = [LIMIT.match(text) for text in said if text]
+        assert [limit[1] for limit in limits] == methods, said
+        return {limit[1]: (int(limit[2]), limit[3]) for limit in limits}
+
+    def hold(self, **values):
+        """Have the next allocation held that `values` ask for; return its event and `live`."""
+        self.guest.sh(f"cd {self.directory}; grep -q none live || echo 1 >press")
+        self.set(**values, press=1)
+        event = self.lab.events(self.name)[-1]
+        assert event.what == "allocated", event
+        return event, self.live()
+
+    def runs(self):
+        """The file `pages`: (first, PFN, pages) of each run; none when nothing is held."""
+        text = self.read("pages")
+        return [] if text == "none\n" else [
+            tuple(map(int, re.fullmatch(r"(\d+) (\d+) (\d+)", line).groups()))
+            for line in text.splitlines()]
 
     def software_press(self, count=1, timeout=60):
         """Press by the file `press`."""
@@ -162,11 +225,29 @@ class Button:
         start = len(self.guest.log)
         wanted = self.counters("presses")[0] + 1
         self.guest.press()
-        line = self.guest.wait_log(rf"^alloclab {self.name}: .*\(press {wanted}\)$",
+        line = self.guest.wait_log(rf"^alloclab {self.name}: .*\(press {wanted}\)(,|$)",
                                    start)[1].string
         event = Event.parse(line)
         assert event, line
         return event
+
+    def inject(self, count, cpus="0,1", gap_us=0, meanwhile=":"):
+        """Inject edges into the interrupt, `meanwhile` again and again in the files' directory.
+
+        Returns how often that was done.
+        """
+        irq = self.irq()
+        start = self.guest.mark()
+        rounds = self.guest.sh(
+            f"insmod /root/alloclab_inject.ko irq={irq} count={count} cpus={cpus} "
+            f"gap_us={gap_us} & injector=$!; cd {self.directory}; rounds=0; "
+            f"if [ '{meanwhile}' != : ]; then while kill -0 $injector 2>/dev/null; do "
+            f"{meanwhile}; rounds=$((rounds + 1)); done; fi; wait $injector; status=$?; "
+            "rmmod alloclab_inject; echo $rounds; exit $status", 120)
+        said = [line for line in self.guest.log_since(start) if "alloclab_inject: inj" in line]
+        assert len(said) == 1 and re.fullmatch(
+            rf"alloclab_inject: injected {count} edges into irq {irq} in \d+ us", said[0]), said
+        return int(rounds)
 
     def stats(self):
         """The file `stats`: counters of the device, counters of each method."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Edges by the thousand, bounces, and the limit on log lines."""
 
-import re
 import time
 
 from lab import DRIVER, DROPPED, STANDARD
@@ -12,21 +11,9 @@ LIMIT = 100
 LIMIT_SECONDS = 5
 
 
-def inject(button, count, cpus="0,1", gap_us=0):
-    """Inject edges into the interrupt of a button."""
-    irq = button.irq()
-    start = button.guest.mark()
-    button.guest.sh(f"insmod /root/alloclab_inject.ko irq={irq} count={count} cpus={cpus} "
-                    f"gap_us={gap_us}; status=$?; rmmod alloclab_inject; exit $status", 120)
-    said = [line for line in button.guest.log_since(start) if "alloclab_inject: injected" in line]
-    assert len(said) == 1
-    assert re.fullmatch(rf"alloclab_inject: injected {count} edges into irq {irq} in \d+ us",
-                        said[0])
-
-
 def test_no_press_is_lost(lab):
     button = lab.button("fast")
-    inject(button, STORM)
+    button.inject(STORM)
     assert button.wait_counter("presses", STORM, 60) == STORM
     counters, each = button.stats()
     assert (counters["edges"], counters["bounces"], counters["failures"]) == (STORM, 0, 0)
@@ -40,7 +27,7 @@ def test_no_press_is_lost(lab):
 
 def test_odd_number_of_edges_holds(lab):
     button = lab.button("fast")
-    inject(button, 501)
+    button.inject(501)
     assert button.wait_counter("presses", 501) == 501
     assert button.counters("edges", "allocs", "frees") == (501, 251, 250)
     assert button.live()["press"] == "501"
@@ -60,7 +47,7 @@ def test_edges_and_software_presses_together(lab):
 
 def test_bounces_do_nothing(lab):
     button = lab.button("slow")
-    inject(button, 200)
+    button.inject(200)
     assert button.wait_counter("presses", 1) == 1
     assert button.counters("edges", "presses", "bounces") == (200, 1, 199)
     assert button.counters("allocs", "frees") == (1, 0)
@@ -70,10 +57,10 @@ def test_bounces_do_nothing(lab):
 def test_window_counts_from_the_last_edge(lab):
     button = lab.button("slow")
     # One edge every 0.4 s for 3.2 s: longer than the window, but no edge is 2 s after another.
-    inject(button, 9, cpus="0", gap_us=400000)
+    button.inject(9, cpus="0", gap_us=400000)
     assert button.counters("edges", "presses", "bounces") == (9, 1, 8)
     time.sleep(2.2)
-    inject(button, 1, cpus="0")
+    button.inject(1, cpus="0")
     assert button.wait_counter("presses", 2) == 2
     assert button.counters("edges", "presses", "bounces") == (10, 2, 8)
     assert [event.what for event in lab.events("slow")] == ["allocated", "freed"]
@@ -88,6 +75,7 @@ def test_real_edges_are_slower_than_the_window(lab):
 
 def test_100_events_are_all_shown(lab):
     button = lab.button("fast")
+    # What some methods remark comes on top of that.
     button.software_press(LIMIT)
     assert [event.press for event in lab.events("fast")] == list(range(1, LIMIT + 1))
     time.sleep(LIMIT_SECONDS + 0.5)
@@ -138,6 +126,6 @@ def test_unbind_in_a_storm(guest, lab):
     # The kernel may have kept one edge for the next handler.
     kept = button.counters("edges")[0]
     assert kept <= 1
-    inject(button, 10)
+    button.inject(10)
     assert button.wait_counter("presses", 10 + kept) == 10 + kept
     assert button.counters("allocs", "frees") == (5 + kept, 5)

@@ -7,9 +7,9 @@ from events import READY, Event
 from lab import DEBUGFS, DRIVER, STANDARD, errno
 
 BOOT = STANDARD
-FILES = ("method", "size", "gfp", "press", "live", "stats")
-READABLE = ("method", "size", "gfp", "live", "stats")
-WRITABLE = ("method", "size", "gfp", "press")
+READABLE = ("method", "size", "gfp", "context", "live", "pages", "stats")
+WRITABLE = ("method", "size", "gfp", "context", "press")
+FILES = (*READABLE, "press")
 
 
 def bound(guest, name="button"):
@@ -23,7 +23,9 @@ def test_unbind_while_held_and_rebind(guest, lab, button):
         button.set(method=method)
         got = button.press()
         guest.sh(f"echo button >{DRIVER}/unbind")
-        assert lab.events("button")[-1] == Event("button", method, "freed", got.bytes, None,
+        # What is the device's is left to it.
+        what = "left" if method == "devm" else "freed"
+        assert lab.events("button")[-1] == Event("button", method, what, got.bytes, None,
                                                  got.address)
         assert guest.run(f"test -e {button.directory}").status != 0
         assert "alloclab" not in guest.run(f"grep '^ *{irq}:' /proc/interrupts").output
@@ -112,7 +114,7 @@ def test_the_tutorials_compatible_and_every_property(guest, lab):
     assert ready and "front door" in texts[0]
     assert button.current() == "vmalloc"
     assert button.read("size") == "12288\n"
-    assert button.read("gfp") == "atomic+zero\n"
+    assert button.read("gfp") == "kernel+zero\n"
     button.software_press()
     assert button.live()["label"] == "front door"
     assert button.live()["size"] == "12288"

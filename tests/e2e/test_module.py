@@ -3,9 +3,12 @@
 
 import subprocess
 
+import pytest
+
 from lab import STANDARD
 
 BOOT = STANDARD
+pytestmark = pytest.mark.core
 
 
 def field(path, name):
@@ -27,6 +30,8 @@ def test_modinfo(row):
         "of:N*T*Calloclab,button", "of:N*T*Calloclab,buttonC*",
         "of:N*T*Cyang,mydevice", "of:N*T*Cyang,mydeviceC*"]
     assert field(module, "name") == ["alloclab"]
+    assert sorted(text.partition(":")[0] for text in field(module, "parm")) == \
+        ["preload_kmalloc", "preload_vmalloc"]
 
 
 def test_no_tests_in_the_module(row):
