@@ -135,13 +135,15 @@ def test_nowarn_reaches_the_page_allocator(guest, lab, button):
 
 def test_the_handler_goes_on_after_a_failure(guest, button):
     button.set(method="kmalloc", size=LARGEST, gfp="nowait+nowarn")
-    fails(button, "kmalloc", LARGEST)
-    # Handled: the kernel has not counted the interrupt as nobody's.
+    for _ in range(4):
+        fails(button, "kmalloc", LARGEST)
+    # Handled: the kernel has not counted the interrupts as nobody's. It errs by one where it
+    # looks at a thread that was done before its interrupt was.
     spurious = guest.sh(f"cat /proc/irq/{button.irq()}/spurious")
-    assert re.search(r"^unhandled 0$", spurious, re.MULTILINE)
+    assert int(re.search(r"^unhandled (\d+)$", spurious, re.MULTILINE)[1]) <= 1
     button.set(size=64)
     assert button.press().what == "allocated"
-    assert button.counters("edges", "presses") == (2, 2)
+    assert button.counters("edges", "presses") == (5, 5)
 
 
 def test_failed_preload_refuses_the_load(guest, lab):
