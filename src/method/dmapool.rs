@@ -5,8 +5,8 @@
 use kernel::{
     c_str,
     fmt,
-    prelude::*, //
-    sync::Arc,
+    prelude::*,
+    sync::Arc, //
 };
 
 use super::{

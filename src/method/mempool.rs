@@ -4,8 +4,8 @@
 
 use kernel::{
     fmt,
-    prelude::*, //
-    sync::Arc,
+    prelude::*,
+    sync::Arc, //
 };
 
 use super::{

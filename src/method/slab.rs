@@ -4,9 +4,9 @@
 
 use kernel::{
     fmt,
-    prelude::*, //
+    prelude::*,
     str::CString,
-    sync::Arc,
+    sync::Arc, //
 };
 
 use super::{

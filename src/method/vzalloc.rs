@@ -5,8 +5,8 @@
 use kernel::prelude::*;
 
 use super::{
-    vmalloc::Vmalloc, //
-    Allocate,
+    vmalloc::Vmalloc,
+    Allocate, //
 };
 use crate::{
     rules::{
