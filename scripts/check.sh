@@ -161,7 +161,7 @@ safe() {
 methods() {
 	diff <(sed -n '/^methods! {/,/^}/s/^ *\(.*\)::.*/\1/p' "$1" | while read -r file; do
 		sed -n 's/^ *const NAME: .* = "\(.*\)";/\1/p' "${1%.rs}/$file.rs"
-	done) <(sed -n '/^## Methods/,/^## The/s/^| `\([a-z_]*\)` .*/\1/p' "$2")
+	done) <(sed -n '/^## Methods/,/^## The/s/^| \x60\([a-z_]*\)\x60 .*/\1/p' "$2")
 }
 
 row=$(scripts/kernel.sh dir debian)
