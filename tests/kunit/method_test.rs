@@ -269,8 +269,8 @@ mod tests {
     #[test]
     fn free_gives_the_memory_back() -> Result {
         /// So many bytes are allocated and freed; at most so many may be on their way back.
-        const BYTES: usize = 32 << 20;
-        const ON_THE_WAY: usize = 12 << 20;
+        const BYTES: usize = 16 << 20;
+        const ON_THE_WAY: usize = 6 << 20;
 
         let bench = Bench::new()?;
         for method in Method::ALL {
