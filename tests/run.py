@@ -30,8 +30,10 @@ from row import Row, RowError  # noqa: E402
 OUT = CLONE / "out/test"
 ROWS = ["debian", "kunit", "6.18"]
 WHOLE = ["debian", "kunit"]
-# As many guests as the smallest supported machine has processors.
-GUESTS = 2
+# The tests of a row of WHOLE run in so many guests, each its share of the test modules.
+SHARES = 2
+# One more than the smallest supported machine has processors: a guest often waits.
+GUESTS = 3
 SILENCE_SECONDS = 8
 
 
@@ -109,15 +111,16 @@ def follow(pytest, who, progress):
             progress.doing(who, begun.decode("utf-8", "replace").strip())
 
 
-def run_pytest(row, arguments, progress):
-    """Run the end-to-end tests on a row; return the cases."""
-    who = f"e2e.{row.name}"
-    report = OUT / f"{row.name}.pytest.xml"
+def run_pytest(row, share, shares, arguments, progress):
+    """Run a share of the end-to-end tests on a row; return the cases."""
+    suite = f"e2e.{row.name}"
+    who = suite if shares == 1 else f"{suite}.{share}"
+    report = OUT / f"{who}.pytest.xml"
     # Not to be left running, however this process ends.
     command = ["setpriv", "--pdeathsig", "TERM",
                sys.executable, "-B", "-u", "-m", "pytest", "-v", "--no-header", "--tb=short",
                "--color=no", "-p", "no:cacheprovider", f"--junitxml={report}",
-               f"--row={row.name}", *arguments, "tests/e2e"]
+               f"--row={row.name}", f"--share={share}/{shares}", *arguments, "tests/e2e"]
     if row.name not in WHOLE:
         command[-1:-1] = ["-m", "core"]
     with subprocess.Popen(command, cwd=CLONE, stdin=subprocess.DEVNULL,
@@ -128,7 +131,7 @@ def run_pytest(row, arguments, progress):
     progress.done(who)
     cases = []
     if report.is_file():
-        cases = junit.read(report, who)
+        cases = junit.read(report, suite)
         report.unlink()
     # 1 is "tests failed", which the cases say; anything else went wrong around them.
     if status not in (0, 1) or (status == 1) != any(case.failure for case in cases):
@@ -168,8 +171,12 @@ def main():
             cases += run_kunit(row, progress)
     if not arguments.kunit_only:
         options = ["-k", arguments.k] if arguments.k else []
+        jobs = []
+        for row in rows:
+            shares = SHARES if row.name in WHOLE and not arguments.k else 1
+            jobs += [(row, share, shares) for share in range(1, shares + 1)]
         with ThreadPoolExecutor(GUESTS) as pool:
-            for done in pool.map(lambda row: run_pytest(row, options, progress), rows):
+            for done in pool.map(lambda job: run_pytest(*job, options, progress), jobs):
                 cases += done
         junit.write(OUT / "junit.xml", cases)
     failed = sum(bool(case.failure) for case in cases)

@@ -28,6 +28,8 @@ COMPLAINTS = re.compile(
 def pytest_addoption(parser):
     """Which row to run on."""
     parser.addoption("--row", default="debian", help="a row of scripts/kernels")
+    parser.addoption("--share", default="1/1", metavar="N/M",
+                     help="only each M-th test module, beginning with the N-th")
 
 
 def pytest_configure(config):
@@ -42,8 +44,19 @@ def fixture_row(request):
     return Row.find(request.config.getoption("--row"))
 
 
-def pytest_collection_modifyitems(items):
-    """Run modules that share a guest one after the other."""
+def share_of(config):
+    """The share of the test modules that is to run: which one, of how many."""
+    share, _, shares = config.getoption("--share").partition("/")
+    return int(share), int(shares)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Take this run's share; run modules that share a guest one after the other."""
+    share, shares = share_of(config)
+    modules = sorted({item.path for item in items})
+    mine = set(modules[share - 1::shares])
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
+    items[:] = [item for item in items if item.path in mine]
     items.sort(key=lambda item: (item.module.BOOT != STANDARD, item.module.BOOT.name))
 
 
@@ -58,8 +71,9 @@ def compile_for_guest(source, directory):
 class Guests:
     """The guest of the tests that run now; another one ends it."""
 
-    def __init__(self, row, files):
+    def __init__(self, row, name, files):
         self.row = row
+        self.name = name
         self.files = files
         self.boot = None
         self.guest = None
@@ -78,7 +92,7 @@ class Guests:
                 for name in boot.kernel_modules:
                     files |= {f"root/{path.name}": path for path in self.row.modules(name)}
             self.count += 1
-            log = CLONE / "out/test" / f"{self.row.name}.{self.count}-{boot.name}.serial.log"
+            log = CLONE / "out/test" / f"{self.name}.{self.count}-{boot.name}.serial.log"
             guest = Guest(self.row, log, overlays=boot.overlays, files=files,
                           memory=boot.memory, append=boot.append)
             try:
@@ -104,15 +118,16 @@ class Guests:
 
 
 @pytest.fixture(scope="session", name="guests")
-def fixture_guests(row, tmp_path_factory):
+def fixture_guests(request, row, tmp_path_factory):
     """The guests of this run."""
+    share, shares = share_of(request.config)
     files = {f"root/{name}.ko": row.product(f"{name}.ko")
              for name in ("alloclab", "alloclab_inject")}
     directory = tmp_path_factory.mktemp("guest")
     for source in HERE.glob("*.c"):
         program = compile_for_guest(source, directory)
         files[f"root/{program.name}"] = program
-    guests = Guests(row, files)
+    guests = Guests(row, row.name if shares == 1 else f"{row.name}.{share}", files)
     yield guests
     guests.end()
 
