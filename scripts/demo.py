@@ -62,9 +62,9 @@ class Demo:
         return match
 
     def show_log(self, end):
-        """Show the driver's lines up to line number `end`."""
+        """Show the lines about the driver up to line number `end`."""
         for line in self.guest.log.lines()[self.shown:end]:
-            if line.startswith("alloclab "):
+            if line.startswith(("alloclab ", "alloclab: ")):
                 self.show(line)
         self.shown = end
 
