@@ -6,7 +6,7 @@ import re
 import pytest
 
 from events import READY
-from lab import DRIVER, STANDARD, STANDARD_NODES
+from lab import DRIVER, DROPPED, STANDARD, STANDARD_NODES
 
 BOOT = STANDARD
 pytestmark = pytest.mark.core
@@ -156,8 +156,14 @@ def test_storm(lab, hard, able):
     assert counters["allocs"] == STORM // 2
     # Some presses had nothing before them to wait for.
     assert counters["deferred"] < STORM
-    events = lab.events("interrupt")
-    assert len(events) == LIMIT and in_order(events)
+    assert in_order(lab.events("interrupt")[:LIMIT])
+    # On a slow machine it takes more than one interval, each with so many lines.
+    shown = [0]
+    for text in lab.texts("interrupt"):
+        shown = [*shown, 0] if DROPPED.search(text) else [*shown[:-1], shown[-1] + 1]
+    passed_over = len(hard.methods()) - len(able[0])
+    assert shown[0] >= LIMIT
+    assert all(lines <= LIMIT + 1 + passed_over for lines in shown), shown
     rounds = STORM // 2 // len(able[0])
     for method, counts in hard.stats()[1].items():
         wanted = rounds if method in able[0] else 0
