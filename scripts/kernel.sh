@@ -8,7 +8,7 @@
 #                          stock: package.deb, which Image came from
 #   kernel.sh modules ROW  the same, with modules/ filled: gpio-sim and what it
 #                          needs, and in modules/order the order to load them in
-#   kernel.sh names        prints the rows
+#   kernel.sh names [FOR]  prints the rows, or those for such tests
 #
 # Kernel trees hold absolute paths, so a row is made where it stays and its stamp
 # is written last; a row without a stamp is made anew.
@@ -17,21 +17,35 @@ set -euo pipefail
 . scripts/lib.sh
 . scripts/recipes.sh
 
-# Sets NAME KIND FROM CONFIG from the table.
+# Sets NAME KIND FROM BY FOR CONFIG from the table.
 read_row() {
-	read -r NAME KIND FROM CONFIG < <(awk -v n="$1" '$1 "" == n' scripts/kernels) ||
-		die "no kernel '$1' in scripts/kernels: there are $(names | paste -sd ' ')"
+	read -r NAME KIND FROM BY FOR CONFIG < <(awk -v n="$1" '$1 "" == n' scripts/kernels) ||
+		die "no kernel '$1' in scripts/kernels: there are $(names . | paste -sd ' ')"
+	[[ $FOR =~ ^(test|torture)$ ]] || die "scripts/kernels: $NAME: no tests are called '$FOR'"
 	[[ $KIND-$FROM =~ ^((stock|own)-backports|own-[0-9]+\.[0-9]+)$ ]] ||
 		die "scripts/kernels: $NAME: no kernel is of kind '$KIND' from '$FROM'"
+	[[ $KIND-$BY =~ ^(stock--|own-(gcc|clang))$ ]] ||
+		die "scripts/kernels: $NAME: no kernel of kind '$KIND' is built by '$BY'"
 }
 
-names() { awk '!/^#/ && NF { print $1 }' scripts/kernels; }
+# Prints the fragments of an own kernel one after the other.
+fragments() {
+	local list
+
+	read -ra list <<<"$CONFIG"
+	cat -- "${list[@]}"
+}
+
+# names FOR: the rows for such tests.
+names() { awk -v tests="$1" '!/^#/ && NF && $5 ~ tests { print $1 }' scripts/kernels; }
 
 # The packages of the build root that leave traces in what is built.
 toolchain() {
-	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' 'gcc-*' 'binutils*' rustc \
-		'libstd-rust-*' rust-src bindgen 'libclang*' 'libllvm*' pahole libc6 'libelf1*' \
-		'libssl3*' |
+	local packages=('gcc-*' 'binutils*' rustc 'libstd-rust-*' rust-src bindgen 'libclang1-*'
+		'libclang-*dev' 'libllvm*' pahole libc6 'libelf1*' 'libssl3*')
+
+	[ "$BY" != clang ] || packages+=('clang-*' 'libclang-cpp*' 'lld-*' 'llvm-*')
+	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "${packages[@]}" |
 		grep '^installed '
 }
 
@@ -48,7 +62,8 @@ read_versions() {
 		printf '%s\n' "$NAME" "$KIND" "$RELEASE" "$VERSION" "$SOURCE"
 		toolchain
 		recipe "$KIND"
-		[ "$CONFIG" = - ] || cat "$CONFIG"
+		[ "$BY" != clang ] || declare -f use_clang keep_clang
+		[ "$CONFIG" = - ] || fragments
 	} | digest)
 }
 
@@ -144,7 +159,10 @@ make_own() {
 	local build=$DIR/build
 
 	unpack_source
-	step "kernel $NAME: configure" own_config "$build" "$PWD/$CONFIG"
+	fragments >"$DIR/config"
+	[ "$BY" != clang ] || use_clang
+	step "kernel $NAME: configure" own_config "$build" "$DIR/config"
+	[ "$BY" != clang ] || keep_clang "$build"
 	step "kernel $NAME: build" own_kernel "$build"
 	ln "$build/arch/arm64/boot/Image" "$DIR/Image"
 	mkdir "$DIR/modules"
@@ -198,11 +216,11 @@ modules)
 	add_modules
 	;;
 names)
-	names
+	names "${2:-.}"
 	exit
 	;;
 *)
-	die "usage: scripts/kernel.sh dir ROW | modules ROW | names"
+	die "usage: scripts/kernel.sh dir ROW | modules ROW | names [FOR]"
 	;;
 esac
 printf '%s\n' "$DIR"

@@ -120,6 +120,13 @@ own_config() { # BUILD FRAGMENT
 		took_effect "$1/.config" "$2"
 }
 
+# LLVM says which tools to use: to what runs from here on, and to later builds in the tree.
+use_clang() { export LLVM=1; }
+
+keep_clang() { # BUILD
+	sed -i '1i export LLVM = 1' "$1/GNUmakefile"
+}
+
 # Every line of the fragment must be in the result.
 took_effect() { # CONFIG FRAGMENT
 	local line bad=0

@@ -11,7 +11,7 @@ ROOT_SUITE=trixie
 ROOT_PACKAGES=(
 	# kernel
 	make gcc libc6-dev flex bison bc libelf-dev libssl-dev libdw-dev pahole
-	python3 rustc rust-src bindgen cpio kmod xz-utils
+	python3 rustc rust-src bindgen cpio kmod xz-utils clang lld llvm
 	# guest
 	device-tree-compiler qemu-system-arm
 	# tests and checks
@@ -34,7 +34,7 @@ ROOT_APT=(
 root_packages() {
 	printf '%s\n' "${ROOT_PACKAGES[@]}"
 	if [ "$1" = amd64 ]; then
-		printf '%s\n' gcc-aarch64-linux-gnu
+		printf '%s\n' gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	fi
 }
 

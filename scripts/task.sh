@@ -18,12 +18,12 @@ build() {
 }
 
 # build_for_tests [ROW...]: the modules with those of the tests, and what the kernels
-# need for them; sets ROWS to these rows, or to all of the table if none is named.
+# need for them; sets ROWS to these rows, or to those of make test if none is named.
 build_for_tests() {
 	local row
 
 	ROWS=("$@")
-	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel.sh names)
+	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel.sh names test)
 	for row in "${ROWS[@]}"; do
 		scripts/kernel.sh modules "$row" >/dev/null
 	done
@@ -93,7 +93,14 @@ kunit)
 			die "kernel $row is built without KUnit: no suites can run there."
 	done
 	build_for_tests "${@:-kunit}"
-	tests/run.py --kunit-only --kernel "${ROWS[@]}"
+	tests/run.py --only kunit --kernel "${ROWS[@]}"
+	;;
+torture | torture-quick)
+	mapfile -t ROWS < <(scripts/kernel.sh names torture)
+	build_for_tests "${ROWS[@]}" kunit debian
+	scale=full
+	[ "$task" = torture ] || scale=quick
+	tests/run.py --only torture --scale "$scale" --kernel "${ROWS[@]}"
 	;;
 shell)
 	build debian
@@ -108,6 +115,6 @@ update)
 	;;
 *)
 	die "usage: scripts/task.sh build [ROW] | test [ROW...] | kunit [ROW...] |" \
-		"demo | shell | check | update"
+		"torture | torture-quick | demo | shell | check | update"
 	;;
 esac
