@@ -79,12 +79,14 @@ def machine(memory, cpus=2):
 class Guest:
     """A guest; a `with` statement starts it and ends QEMU in every case."""
 
-    def __init__(self, row, log, *, overlays=(), files=None, memory=512, append=""):
+    def __init__(self, row, log, *, overlays=(), files=None, memory=512, cpus=2,
+                 append=""):
         self.row = row
         self.log = Log(Path(log))
         self._overlays = list(overlays)
         self._files = dict(files or {})
         self._memory = memory
+        self._cpus = cpus
         self._append = append
         self._directory = None
         self._process = None
@@ -116,7 +118,7 @@ class Guest:
         self.log.path.write_bytes(b"")
         initrd = directory / "initrd"
         initramfs.build(initrd, initramfs.CHANNEL, self._files)
-        options = machine(self._memory)
+        options = machine(self._memory, self._cpus)
         dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
         tree = devicetree.merge(dumped, self._overlays, directory)
         # Sockets go to QEMU as open files: a path could be too long for one.

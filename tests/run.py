@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""make test and make kunit: the KUnit suites, then the end-to-end tests, on every row.
+"""make test, make kunit and make torture: KUnit suites, end-to-end tests, torture tests.
 
-Rows beyond those of WHOLE run the tests that are marked as core.
+Of the end-to-end tests, rows beyond those of WHOLE run the ones that are marked as core. A torture
+test says in its module on which rows it runs.
 The last line on stdout is `N passed, N failed`. A skipped test has failed.
 """
 
 import argparse
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple, Sequence
 
 CLONE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CLONE / "scripts"))
@@ -28,28 +32,36 @@ from junit import Case  # noqa: E402
 from row import Row, RowError  # noqa: E402
 
 OUT = CLONE / "out/test"
+OUTS = {"e2e": OUT, "torture": CLONE / "out/torture"}
 ROWS = ["debian", "kunit", "6.18"]
 WHOLE = ["debian", "kunit"]
 # The tests of a row of WHOLE run in so many guests, each its share of the test modules.
 SHARES = 2
+# Row -> in how many guests its torture tests run.
+TORTURE = {"debug": 3, "kunit": 1, "debian": 1}
 # One more than the smallest supported machine has processors: a guest often waits.
 GUESTS = 3
 SILENCE_SECONDS = 8
+# What the torture tests count, in the order of out/torture/torture.json.
+FIGURES = ["crimes", "crimes_caught", "sites_failed", "presses", "cycles", "inputs", "reports",
+           "leaked_bytes"]
+# pytest's status when it has found none.
+NO_TESTS = 5
 
 
 class Progress:
     """Prints lines, and one of its own when nothing was printed for a while."""
 
     def __init__(self):
-        self._start = time.monotonic()
-        self._last = self._start
+        self.start = time.monotonic()
+        self._last = self.start
         self._lock = threading.Lock()
         self._doing = {}
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _print(self, text):
         self._last = time.monotonic()
-        print(f"[{self._last - self._start:6.1f} s] {text}", flush=True)
+        print(f"[{self._last - self.start:6.1f} s] {text}", flush=True)
 
     def say(self, who, text):
         """Print a line of `who`, which is what it does until its next one."""
@@ -111,32 +123,57 @@ def follow(pytest, who, progress):
             progress.doing(who, begun.decode("utf-8", "replace").strip())
 
 
-def run_pytest(row, share, shares, arguments, progress):
-    """Run a share of the end-to-end tests on a row; return the cases."""
-    suite = f"e2e.{row.name}"
-    who = suite if shares == 1 else f"{suite}.{share}"
-    report = OUT / f"{who}.pytest.xml"
-    # Not to be left running, however this process ends.
-    command = ["setpriv", "--pdeathsig", "TERM",
-               sys.executable, "-B", "-u", "-m", "pytest", "-v", "--no-header", "--tb=short",
-               "--color=no", "-p", "no:cacheprovider", f"--junitxml={report}",
-               f"--row={row.name}", f"--share={share}/{shares}", *arguments, "tests/e2e"]
-    if row.name not in WHOLE:
-        command[-1:-1] = ["-m", "core"]
-    with subprocess.Popen(command, cwd=CLONE, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as pytest:
-        RUNNING.append(pytest)
-        follow(pytest, who, progress)
-        status = pytest.wait()
-    progress.done(who)
-    cases = []
-    if report.is_file():
-        cases = junit.read(report, suite)
-        report.unlink()
-    # 1 is "tests failed", which the cases say; anything else went wrong around them.
-    if status not in (0, 1) or (status == 1) != any(case.failure for case in cases):
-        cases.append(Case(who, "pytest", failure=f"pytest ended with status {status}"))
-    return cases
+class Job(NamedTuple):
+    """One run of pytest: a share of a directory's tests on a row."""
+
+    row: Row
+    suite: str          # a directory of tests/
+    options: Sequence[str] = ()
+    share: int = 1
+    shares: int = 1
+
+    def run(self, progress):
+        """Run it; return the cases."""
+        suite = f"{self.suite}.{self.row.name}"
+        who = suite if self.shares == 1 else f"{suite}.{self.share}"
+        out = OUTS[self.suite]
+        report = out / f"{who}.pytest.xml"
+        # Not to be left running, however this process ends.
+        command = ["setpriv", "--pdeathsig", "TERM",
+                   sys.executable, "-B", "-u", "-m", "pytest", "-v", "--no-header", "--tb=short",
+                   "--color=no", "-p", "no:cacheprovider", f"--junitxml={report}",
+                   f"--row={self.row.name}", f"--share={self.share}/{self.shares}",
+                   f"--out={out}", *self.options, f"tests/{self.suite}"]
+        with subprocess.Popen(command, cwd=CLONE, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as pytest:
+            RUNNING.append(pytest)
+            follow(pytest, who, progress)
+            status = pytest.wait()
+        progress.done(who)
+        cases = []
+        if report.is_file():
+            cases = junit.read(report, suite)
+            report.unlink()
+        if status == NO_TESTS and "-k" in self.options:
+            return cases
+        # 1 is "tests failed", which the cases say; anything else went wrong around them.
+        if status not in (0, 1) or (status == 1) != any(case.failure for case in cases):
+            cases.append(Case(who, "pytest", failure=f"pytest ended with status {status}"))
+        return cases
+
+
+def e2e_jobs(rows, expression):
+    """The end-to-end tests on these rows, the rows with many tests in shares."""
+    options = ["-k", expression] if expression else []
+    jobs = []
+    for row in rows:
+        if row.name not in WHOLE:
+            jobs.append(Job(row, "e2e", [*options, "-m", "core"]))
+        elif expression:
+            jobs.append(Job(row, "e2e", options))
+        else:
+            jobs += [Job(row, "e2e", (), share, SHARES) for share in range(1, SHARES + 1)]
+    return jobs
 
 
 RUNNING = []
@@ -149,35 +186,83 @@ def stop(*_):
     interrupted()
 
 
-def main():
-    """Run the tests; return the exit status."""
-    parser = argparse.ArgumentParser(description="The main job of `make test`.")
-    parser.add_argument("--kunit-only", action="store_true", help="no end-to-end tests")
+def torture_jobs(rows, scale, expression):
+    """The torture tests on those of these rows that have some."""
+    options = [f"--scale={scale}", "--figures", *(["-k", expression] if expression else [])]
+    return [Job(row, "torture", options, share, TORTURE[row.name])
+            for row in rows if row.name in TORTURE
+            for share in range(1, TORTURE[row.name] + 1)]
+
+
+def torture_report(seconds, failed):
+    """Write out/torture/torture.json and print it by kind; return a failure of its own, if any."""
+    out = OUTS["torture"]
+    kinds = {}
+    for path in sorted(out.glob("*.figures.json")):
+        for kind, figures in json.loads(path.read_text(encoding="utf-8")).items():
+            kinds.setdefault(kind, Counter()).update(figures)
+        path.unlink()
+    total = sum(kinds.values(), Counter())
+    summary = {name: total[name] for name in FIGURES} | {"seconds": round(seconds, 1)}
+    (out / "torture.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print("".join(f"{name:>16}" for name in ("", *FIGURES)))
+    for kind, figures in kinds.items():
+        print(f"{kind:>16}" + "".join(f"{figures[name]:>16}" for name in FIGURES))
+    print(f"{'all':>16}" + "".join(f"{total[name]:>16}" for name in FIGURES))
+    bad = [name for name in ("reports", "leaked_bytes") if total[name]]
+    if total["crimes"] != total["crimes_caught"]:
+        bad.append("crimes_caught")
+    if bad and not failed:
+        return [Case("torture", "torture.json", failure=f"{', '.join(bad)}: {summary}")]
+    return []
+
+
+def run_jobs(jobs, progress):
+    """Run the jobs, so many at once as there are to be guests; return the cases."""
+    with ThreadPoolExecutor(GUESTS) as pool:
+        return [case for cases in pool.map(lambda job: job.run(progress), jobs) for case in cases]
+
+
+def arguments_of_command():
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(description="The main job of make test, kunit, torture.")
+    parser.add_argument("--only", choices=["kunit", "torture"], help="only these tests")
+    parser.add_argument("--scale", choices=["quick", "full"], default="full",
+                        help="how much of the torture tests (default: %(default)s)")
     parser.add_argument("--kernel", nargs="+", default=ROWS, metavar="ROW",
                         help="rows of scripts/kernels (default: %(default)s)")
-    parser.add_argument("-k", metavar="EXPRESSION", help="only these end-to-end tests")
-    arguments = parser.parse_args()
-    rows = [Row.find(name) for name in arguments.kernel]
-    OUT.mkdir(parents=True, exist_ok=True)
-    patterns = ["ktap.log", "*.kunit.serial.log"]
-    if not arguments.kunit_only:
-        patterns += ["*.serial.log", "*.xml"]
-    for left in [path for pattern in patterns for path in OUT.glob(pattern)]:
+    parser.add_argument("-k", metavar="EXPRESSION", help="only these end-to-end or torture tests")
+    return parser.parse_args()
+
+
+def clear(only):
+    """Remove what an earlier run of the same tests has left."""
+    directory = OUTS["torture" if only == "torture" else "e2e"]
+    directory.mkdir(parents=True, exist_ok=True)
+    names = ["ktap.log", "*.kunit.serial.log"]
+    if only != "kunit":
+        names += ["*.serial.log", "*.json", "*.txt", "*.xml"]
+    for left in [path for name in names for path in directory.glob(name)]:
         left.unlink(missing_ok=True)
+
+
+def main():
+    """Run the tests; return the exit status."""
+    arguments = arguments_of_command()
+    rows = [Row.find(name) for name in arguments.kernel]
+    clear(arguments.only)
     progress = Progress()
     cases = []
-    for row in rows:
-        if not row.stock and row.config().get("KUNIT") == "y":
-            cases += run_kunit(row, progress)
-    if not arguments.kunit_only:
-        options = ["-k", arguments.k] if arguments.k else []
-        jobs = []
+    if arguments.only != "torture":
         for row in rows:
-            shares = SHARES if row.name in WHOLE and not arguments.k else 1
-            jobs += [(row, share, shares) for share in range(1, shares + 1)]
-        with ThreadPoolExecutor(GUESTS) as pool:
-            for done in pool.map(lambda job: run_pytest(*job, options, progress), jobs):
-                cases += done
+            if not row.stock and row.config().get("KUNIT") == "y":
+                cases += run_kunit(row, progress)
+    if arguments.only == "torture":
+        cases += run_jobs(torture_jobs(rows, arguments.scale, arguments.k), progress)
+        failed = any(case.failure for case in cases)
+        cases += torture_report(time.monotonic() - progress.start, failed)
+    elif not arguments.only:
+        cases += run_jobs(e2e_jobs(rows, arguments.k), progress)
         junit.write(OUT / "junit.xml", cases)
     failed = sum(bool(case.failure) for case in cases)
     for case in cases:

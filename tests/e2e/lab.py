@@ -37,6 +37,7 @@ class Boot(NamedTuple):
     name: str
     overlays: Sequence = (PL061,)
     memory: int = 512
+    cpus: int = 2
     kernel_modules: Sequence[str] = ()
     append: str = ""
 
@@ -83,6 +84,7 @@ class Lab:
     def __init__(self, guest):
         self.guest = guest
         self.start = guest.mark()
+        self.leaked_bytes = 0
 
     def loaded(self):
         """Whether the module is loaded."""
@@ -132,6 +134,8 @@ class Lab:
                               "/proc/interrupts /proc/vmallocinfo /proc/slabinfo; "
                               # A caller whose module is gone has no name any more.
                               "grep '^[^ ]* *[0-9]* 0x' /proc/vmallocinfo")
+        areas = re.findall(r"^0x\S+ +(\d+) ", left.output, re.MULTILINE)
+        self.leaked_bytes = sum(map(int, areas))
         assert left.output == ""
         log = self.guest.log_since(self.start)
         if any(DROPPED.search(line) for line in log):
@@ -141,6 +145,7 @@ class Lab:
             sign = {"allocated": 1, "freed": -1, "left": -1, "failed": 0}[event.what]
             key = (event.device, event.address)
             held[key] = held.get(key, 0) + sign * event.bytes
+        self.leaked_bytes = sum(map(abs, held.values()))
         assert not any(held.values()), log
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Fixtures: the kernel row of this run, a guest for each test module, a lab for each test."""
 
-import re
+import json
 import signal
 import subprocess
 import sys
@@ -10,19 +10,13 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-CLONE = HERE.parent.parent
-sys.path[:0] = [str(CLONE / "scripts"), str(HERE)]
+CLONE = HERE.parent
+sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture")]
 
+from detectors import complaints  # noqa: E402
 from guest import Guest, GuestError, interrupted  # noqa: E402
 from lab import STANDARD, Lab  # noqa: E402
 from row import Row  # noqa: E402
-
-# What the kernel says when something is wrong with it.
-COMPLAINTS = re.compile(
-    r"BUG:|WARNING:|Oops|Unable to handle|Internal error|Kernel panic|"
-    r"refcount_t:|scheduling while atomic|sleeping function|INFO: task|rcu:.*stall|"
-    r"device driver frees DMA memory|DMA-API:|kobject_add_internal failed|Leaked|"
-    r"Objects remaining|dma_pool_destroy")
 
 
 def pytest_addoption(parser):
@@ -30,6 +24,10 @@ def pytest_addoption(parser):
     parser.addoption("--row", default="debian", help="a row of scripts/kernels")
     parser.addoption("--share", default="1/1", metavar="N/M",
                      help="only each M-th test module, beginning with the N-th")
+    parser.addoption("--scale", default="full", choices=["quick", "full"],
+                     help="how much of the torture tests")
+    parser.addoption("--figures", action="store_true", help="leave what was counted there too")
+    parser.addoption("--out", default=CLONE / "out/test", type=Path, help="where logs are left")
 
 
 def pytest_configure(config):
@@ -50,10 +48,19 @@ def share_of(config):
     return int(share), int(shares)
 
 
+def name_of(config):
+    """What this run is called: the row, and which share of the tests."""
+    share, shares = share_of(config)
+    row = config.getoption("--row")
+    return row if shares == 1 else f"{row}.{share}"
+
+
 def pytest_collection_modifyitems(config, items):
     """Take this run's share; run modules that share a guest one after the other."""
     share, shares = share_of(config)
-    modules = sorted({item.path for item in items})
+    row = config.getoption("--row")
+    modules = sorted({item.path for item in items
+                      if row in getattr(item.module, "ROWS", [row])})
     mine = set(modules[share - 1::shares])
     config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
     items[:] = [item for item in items if item.path in mine]
@@ -61,19 +68,19 @@ def pytest_collection_modifyitems(config, items):
 
 
 def compile_for_guest(source, directory):
-    """Compile a C file of this directory; return the program."""
+    """Compile a C program of the tests for the guest; return the program."""
     program = directory / source.stem
-    subprocess.run(["aarch64-linux-gnu-gcc", "-O2", "-Wall", "-Werror", "-static", "-nostdlib",
-                    "-ffreestanding", "-o", program, source], check=True)
+    subprocess.run(["aarch64-linux-gnu-gcc", "-O2", "-Wall", "-Werror", "-static", "-pthread",
+                    "-o", program, source], check=True)
     return program
 
 
 class Guests:
     """The guest of the tests that run now; another one ends it."""
 
-    def __init__(self, row, name, files):
+    def __init__(self, row, logs, files):
         self.row = row
-        self.name = name
+        self.logs = logs
         self.files = files
         self.boot = None
         self.guest = None
@@ -92,9 +99,9 @@ class Guests:
                 for name in boot.kernel_modules:
                     files |= {f"root/{path.name}": path for path in self.row.modules(name)}
             self.count += 1
-            log = CLONE / "out/test" / f"{self.name}.{self.count}-{boot.name}.serial.log"
+            log = f"{self.logs}.{self.count}-{boot.name}.serial.log"
             guest = Guest(self.row, log, overlays=boot.overlays, files=files,
-                          memory=boot.memory, append=boot.append)
+                          memory=boot.memory, cpus=boot.cpus, append=boot.append)
             try:
                 guest.start()
             except GuestError as error:
@@ -120,53 +127,86 @@ class Guests:
 @pytest.fixture(scope="session", name="guests")
 def fixture_guests(request, row, tmp_path_factory):
     """The guests of this run."""
-    share, shares = share_of(request.config)
     files = {f"root/{name}.ko": row.product(f"{name}.ko")
-             for name in ("alloclab", "alloclab_inject")}
+             for name in ("alloclab", "alloclab_inject", "alloclab_crime")}
     directory = tmp_path_factory.mktemp("guest")
-    for source in HERE.glob("*.c"):
+    for source in [*HERE.glob("e2e/*.c"), *HERE.glob("torture/*.c")]:
         program = compile_for_guest(source, directory)
         files[f"root/{program.name}"] = program
-    guests = Guests(row, row.name if shares == 1 else f"{row.name}.{share}", files)
+    guests = Guests(row, request.config.getoption("--out") / name_of(request.config), files)
     yield guests
     guests.end()
 
 
-def quiet_guest(guests, boot):
-    """A guest whose kernel must not complain until the fixture ends."""
+def quiet_guest(guests, boot, count):
+    """A guest whose kernel must not complain until the fixture ends.
+
+    A test that asks for a complaint names it in the guest's list `expected`, of patterns.
+    """
     guest = guests.get(boot)
+    guest.expected = []
     start = len(guest.log)
     yield guest
     if guest.running:
         guest.mark()
-    complaints = [line for line in guest.log.lines(start) if COMPLAINTS.search(line)]
-    assert not complaints, guest.log.tail()
+    said = complaints(guest.log.lines(start), guest.expected)
+    count("watched", "reports", len(said))
+    assert not said, "\n".join([*said, guest.log.tail()])
     assert guest.running, guest.log.tail()
 
 
 @pytest.fixture(name="guest")
-def fixture_guest(request, guests):
+def fixture_guest(request, guests, count):
     """A guest as the test module's BOOT wants it."""
-    yield from quiet_guest(guests, request.module.BOOT)
+    yield from quiet_guest(guests, request.module.BOOT, count)
 
 
 @pytest.fixture(scope="module", name="module_guest")
-def fixture_module_guest(request, guests):
+def fixture_module_guest(request, guests, count):
     """The same for a fixture that serves a whole module."""
-    yield from quiet_guest(guests, request.module.BOOT)
+    yield from quiet_guest(guests, request.module.BOOT, count)
 
 
 @pytest.fixture(name="lab")
-def fixture_lab(guest):
+def fixture_lab(guest, count):
     """The module, loaded; afterwards unloaded, with nothing left of it."""
     lab = Lab(guest)
     lab.load()
     yield lab
     if guest.running:
-        lab.finish()
+        try:
+            lab.finish()
+        finally:
+            count("watched", "leaked_bytes", lab.leaked_bytes)
 
 
 @pytest.fixture(name="button")
 def fixture_button(lab):
     """The button on the PL061's line 3."""
     return lab.button()
+
+
+@pytest.fixture(scope="session", name="full")
+def fixture_full(request):
+    """Whether everything is to be tortured, or one of each kind."""
+    return request.config.getoption("--scale") == "full"
+
+
+@pytest.fixture(scope="session", name="figures")
+def fixture_figures(request):
+    """What the torture tests count: kind -> name -> number, written out at the end."""
+    figures = {}
+    yield figures
+    if not request.config.getoption("--figures"):
+        return
+    name = name_of(request.config)
+    (request.config.getoption("--out") / f"{name}.figures.json").write_text(json.dumps(figures))
+
+
+@pytest.fixture(scope="session", name="count")
+def fixture_count(figures):
+    """A function that adds to the figures: count(kind, name, number)."""
+    def add(kind, name, number=1):
+        figures.setdefault(kind, {}).setdefault(name, 0)
+        figures[kind][name] += number
+    return add
