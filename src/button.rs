@@ -22,6 +22,12 @@ use kernel::{
 
 use crate::rust::interrupt::Wake;
 
+/// How long the thread half works before it pauses, if presses still wait.
+const STRETCH: Delta = Delta::from_millis(10);
+
+/// How long a pause is to be.
+pub(crate) const PAUSE: Delta = Delta::from_millis(1);
+
 /// Stands for "no edge yet" among the nanoseconds since probe.
 const NEVER: i64 = i64::MIN;
 
@@ -55,6 +61,35 @@ impl Debounce {
     }
 }
 
+/// Tells when work that goes on and on is to pause.
+///
+/// The thread half has a real-time priority: a storm of presses would keep the processor from all
+/// that has a lower one, and from other interrupts' threads, which have the same.
+pub(crate) struct Stretch {
+    // None until it is asked for the first time.
+    start_ns: Option<i64>,
+}
+
+impl Stretch {
+    /// Makes a stretch of work that begins when it is first asked about.
+    pub(crate) const fn new() -> Self {
+        Self { start_ns: None }
+    }
+
+    /// Returns whether the work, which goes on at `now_ns`, is to pause. Any context.
+    ///
+    /// The difference is right across a wrap of the counter.
+    pub(crate) fn is_over(&mut self, now_ns: i64) -> bool {
+        let start_ns = *self.start_ns.get_or_insert(now_ns);
+        now_ns.wrapping_sub(start_ns) >= STRETCH.as_nanos()
+    }
+
+    /// Begins anew at `now_ns`, after a pause. Any context.
+    pub(crate) fn restart(&mut self, now_ns: i64) {
+        self.start_ns = Some(now_ns);
+    }
+}
+
 /// One button: its edges counted, its presses waiting.
 pub(crate) struct Button {
     debounce: Debounce,
@@ -82,7 +117,7 @@ impl Button {
     pub(crate) fn hard(&self, carry_out: impl FnOnce() -> bool) -> Wake {
         self.edges.fetch_add(1, Relaxed);
 
-        if !self.debounce.edge(self.start.elapsed().as_nanos()) {
+        if !self.debounce.edge(self.now_ns()) {
             self.bounces.fetch_add(1, Relaxed);
             return Wake::Nothing;
         }
@@ -92,19 +127,35 @@ impl Button {
         Wake::Thread
     }
 
-    /// The thread half: carries out each waiting press once.
+    /// The thread half: carries out each waiting press once, and lets others run from time to time
+    /// by `pause`, which is to sleep for about [`PAUSE`].
     ///
     /// An edge that comes meanwhile finds its press taken here, or has the thread half run once
     /// more: the interrupt core marks the wake-up after the hard half, and clears the mark before
     /// the thread half, both with fully ordered operations. The count is released after a press,
     /// so that a hard half that finds none waiting finds that press carried out.
-    pub(crate) fn thread(&self, mut carry_out: impl FnMut()) {
+    ///
+    /// The clock is read only where more presses wait: a single press does not pay for the storm.
+    pub(crate) fn thread(&self, mut carry_out: impl FnMut(), mut pause: impl FnMut()) {
+        let mut stretch = Stretch::new();
+
         while self.waiting.load(Relaxed) > 0 {
             carry_out();
             // Afterwards: until then the press is waiting, and no later one may overtake it. Only
             // this thread takes presses away, so that the count cannot fall below 0.
-            self.waiting.fetch_add(-1, Release);
+            let left = self.waiting.fetch_add(-1, Release) - 1;
+
+            // What waits during a pause is not forgotten: this loop takes it afterwards.
+            if left > 0 && stretch.is_over(self.now_ns()) {
+                pause();
+                stretch.restart(self.now_ns());
+            }
         }
+    }
+
+    /// Returns the time since probe, in nanoseconds.
+    fn now_ns(&self) -> i64 {
+        self.start.elapsed().as_nanos()
     }
 
     /// Returns the debounce window.

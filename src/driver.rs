@@ -12,10 +12,14 @@ use kernel::{
         BStr,
         CStr, //
     },
-    time::Delta, //
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
 use crate::{
+    button::PAUSE,
     control,
     lab::Lab,
     method::States,
@@ -130,7 +134,7 @@ impl Driver for Lab {
 
     fn thread(&self, dev: &BoundDevice) {
         self.settle(dev);
-        self.button.thread(|| self.press(dev));
+        self.button.thread(|| self.press(dev), || fsleep(PAUSE));
     }
 
     fn unbind(&self, dev: &BoundDevice) {

@@ -6,16 +6,23 @@ use kernel::prelude::*;
 
 #[kunit_tests(alloclab_button)]
 mod tests {
+    use core::cell::Cell;
+
     use crate::{
         button::{
             Button,
-            Debounce, //
+            Debounce,
+            Stretch, //
         },
         rust::interrupt::Wake, //
     };
-    use kernel::time::Delta;
+    use kernel::time::{
+        delay::fsleep,
+        Delta, //
+    };
 
     const WINDOW_NS: i64 = 5_000_000;
+    const STRETCH_NS: i64 = 10_000_000;
 
     fn debounce() -> Debounce {
         Debounce::new(Delta::from_micros(WINDOW_NS / 1000))
@@ -80,12 +87,12 @@ mod tests {
         }
 
         let mut presses = 0;
-        button.thread(|| presses += 1);
+        button.thread(|| presses += 1, || ());
         assert_eq!(presses, 100);
         assert_eq!(button.edges(), 100);
         assert_eq!(button.bounces(), 0);
 
-        button.thread(|| presses += 1);
+        button.thread(|| presses += 1, || ());
         assert_eq!(presses, 100);
     }
 
@@ -95,12 +102,15 @@ mod tests {
         assert!(button.hard(|| false) == Wake::Thread);
 
         let mut presses = 0;
-        button.thread(|| {
-            presses += 1;
-            if presses < 10 {
-                let _ = button.hard(|| false);
-            }
-        });
+        button.thread(
+            || {
+                presses += 1;
+                if presses < 10 {
+                    let _ = button.hard(|| false);
+                }
+            },
+            || (),
+        );
         assert_eq!(presses, 10);
     }
 
@@ -113,7 +123,7 @@ mod tests {
         assert!(button.hard(|| false) == Wake::Nothing);
 
         let mut presses = 0;
-        button.thread(|| presses += 1);
+        button.thread(|| presses += 1, || ());
         assert_eq!(presses, 1);
         assert_eq!(button.edges(), 3);
         assert_eq!(button.bounces(), 2);
@@ -133,7 +143,7 @@ mod tests {
             });
             assert!(wake == Wake::Thread);
         }
-        button.thread(|| presses += 1);
+        button.thread(|| presses += 1, || ());
         assert_eq!((at_once, presses), (3, 0));
 
         // Declined: it waits, and so do those after it, which are not even offered.
@@ -142,7 +152,7 @@ mod tests {
             at_once += 1;
             true
         });
-        button.thread(|| presses += 1);
+        button.thread(|| presses += 1, || ());
         assert_eq!((at_once, presses), (3, 2));
     }
 
@@ -153,17 +163,100 @@ mod tests {
 
         let mut presses = 0;
         let mut overtaken = false;
-        button.thread(|| {
-            presses += 1;
-            if presses == 1 {
-                // An edge while the first press is carried out: it is not offered.
-                let _ = button.hard(|| {
-                    overtaken = true;
-                    true
-                });
-            }
-        });
+        button.thread(
+            || {
+                presses += 1;
+                if presses == 1 {
+                    // An edge while the first press is carried out: it is not offered.
+                    let _ = button.hard(|| {
+                        overtaken = true;
+                        true
+                    });
+                }
+            },
+            || (),
+        );
         assert_eq!(presses, 2);
         assert!(!overtaken);
+    }
+    #[test]
+    fn stretch_ends_in_time() {
+        for start in [
+            0,
+            -STRETCH_NS,
+            i64::MIN,
+            i64::MAX,
+            i64::MAX - STRETCH_NS / 2,
+        ] {
+            let mut stretch = Stretch::new();
+            for (gap, over) in [
+                (0, false),
+                (1, false),
+                (STRETCH_NS - 1, false),
+                (STRETCH_NS, true),
+                (STRETCH_NS + 1, true),
+                (100 * STRETCH_NS, true),
+            ] {
+                assert_eq!(stretch.is_over(start.wrapping_add(gap)), over);
+            }
+
+            let again = start.wrapping_add(STRETCH_NS + 7);
+            stretch.restart(again);
+            assert!(!stretch.is_over(again.wrapping_add(STRETCH_NS - 1)));
+            assert!(stretch.is_over(again.wrapping_add(STRETCH_NS)));
+        }
+    }
+
+    #[test]
+    fn quick_presses_do_not_pause() {
+        let button = Button::new(Delta::from_micros(0));
+        let mut pauses = 0;
+
+        // However long a single press takes: nothing waits for it.
+        assert!(button.hard(|| false) == Wake::Thread);
+        button.thread(|| fsleep(Delta::from_millis(30)), || pauses += 1);
+        assert_eq!(pauses, 0);
+
+        // And a few that take no time.
+        for _ in 0..3 {
+            assert!(button.hard(|| false) == Wake::Thread);
+        }
+        button.thread(|| (), || pauses += 1);
+        assert_eq!(pauses, 0);
+    }
+
+    #[test]
+    fn storm_pauses_and_loses_nothing() {
+        let button = Button::new(Delta::from_micros(0));
+        for _ in 0..10 {
+            assert!(button.hard(|| false) == Wake::Thread);
+        }
+
+        let presses = Cell::new(0);
+        let mut pauses = 0;
+        let mut last = 0;
+        button.thread(
+            || {
+                presses.set(presses.get() + 1);
+                fsleep(Delta::from_millis(6));
+            },
+            || {
+                // Never twice without a press between.
+                assert!(presses.get() > last);
+                last = presses.get();
+                pauses += 1;
+                if pauses <= 2 {
+                    // An edge during a pause: its press waits behind the others.
+                    let wake = button.hard(|| true);
+                    assert!(wake == Wake::Thread);
+                }
+            },
+        );
+
+        assert_eq!(presses.get(), 12);
+        // The first press begins the stretch; after it, each two are more than one.
+        assert!(pauses >= 5);
+        // No press was left when the last one ended: there was nothing to pause for.
+        assert!(last < 12);
     }
 }

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A storm of presses leaves the processor to programs and to another interrupt's thread."""
+
+import re
+import time
+
+import pytest
+
+from detectors import complaints
+from lab import PL061, Boot, Lab, node, nodes
+
+ROWS = ["kunit", "debian"]
+BOOTS = {cpus: Boot(f"fairness{cpus}", cpus=cpus, overlays=(PL061, nodes(
+    node("fast", 4, "debounce-interval = <0>", 'alloclab,method = "kzalloc"',
+         "alloclab,size = <0x100000>")))) for cpus in (1, 2)}
+BOOT = BOOTS[2]
+# Of 1 MiB each, they are more than can be carried out while it is measured.
+STORM = 100000
+OTHER_PRESSES = 4
+MEASURED = re.compile(r"windows=(\d+) starved=(\d+) gap_us=\d+ share=\d+ presses=(\d+) "
+                      r"press_us=(\d+)\n")
+
+
+@pytest.mark.parametrize("cpus", BOOTS)
+def test_storm_of_waiting_presses(guests, count, full, cpus):
+    guest = guests.get(BOOTS[cpus])
+    booted = guest.mark()
+    lab = Lab(guest)
+    lab.load()
+    storm, other = lab.button("fast"), lab.button()
+    thread = guest.sh(f"grep -l '^irq/{storm.irq()}-' /proc/[0-9]*/comm").split("/")[2]
+    guest.sh(f"/root/ticks idle {thread}")
+    storm.inject(STORM, cpus=str(cpus - 1))
+    assert storm.counters("edges") == (STORM,)
+
+    milliseconds = 10000 if full else 3000
+    guest.sh(f"/root/ticks {milliseconds} {other.directory}/stats {thread} >/run/ticks &")
+    for _ in range(OTHER_PRESSES):
+        guest.press()
+        time.sleep(0.4)
+    until = time.monotonic() + 60
+    said = ""
+    while not said and time.monotonic() < until:
+        said = guest.sh("sleep 0.2; cat /run/ticks")
+    # The storm is still on: what was measured was measured in it.
+    assert storm.counters("presses")[0] < STORM
+    windows, starved, presses, press_us = map(int, MEASURED.fullmatch(said).groups())
+    # With a thread that does not pause, nine of ten windows are starved, and no press comes.
+    assert starved * 2 < windows, said
+    assert presses == OTHER_PRESSES and press_us < 1000000, said
+
+    storm.set(size=64)
+    assert storm.wait_counter("presses", STORM, 120) == STORM
+    edges, bounces, allocs, frees, failures = storm.counters(
+        "edges", "bounces", "allocs", "frees", "failures")
+    assert (edges, bounces, allocs + frees + failures) == (STORM, 0, STORM)
+    assert (storm.live() is None) == (allocs == frees)
+    assert other.counters("edges", "presses", "bounces") == (OTHER_PRESSES, OTHER_PRESSES, 0)
+    count("fairness", "presses", STORM + OTHER_PRESSES)
+    lab.finish()
+    assert not complaints(guest.log_since(booted))
