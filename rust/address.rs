@@ -15,6 +15,8 @@ use kernel::{
     fmt, //
 };
 
+use super::lockdown;
+
 extern "C" {
     fn alloclab_format_hashed(buf: *mut c_char, size: usize, address: *const c_void) -> c_int;
     fn alloclab_format_restricted(buf: *mut c_char, size: usize, address: *const c_void) -> c_int;
@@ -44,7 +46,18 @@ impl Address {
         Self(pointer.cast())
     }
 
-    /// Returns the largest power of two that divides the address.
+    /// Returns the address, or null where the kernel is locked down to confidentiality.
+    ///
+    /// It is to be asked for once by what shows it or what follows from it. Any context.
+    pub(crate) fn disclosed(self) -> Self {
+        if lockdown::is_confidential() {
+            Self(core::ptr::null())
+        } else {
+            self
+        }
+    }
+
+    /// Returns the largest power of two that divides the address; 0 for null.
     pub(crate) fn alignment(self) -> usize {
         1usize
             .checked_shl((self.0 as usize).trailing_zeros())

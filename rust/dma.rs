@@ -29,6 +29,7 @@ use super::{
         Gfp,
         Modifier, //
     },
+    lockdown,
     memory::{
         Memory,
         Owner, //
@@ -36,6 +37,8 @@ use super::{
 };
 
 /// A device's address, for showing only: it cannot be given to a device.
+///
+/// Shown as 0 where the kernel is locked down to confidentiality.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ShownDmaAddress(DmaAddress);
 
@@ -54,7 +57,12 @@ impl ShownDmaAddress {
 
 impl fmt::Display for ShownDmaAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_fmt(fmt!("{:#018x}", self.0))
+        let address = if lockdown::is_confidential() {
+            0
+        } else {
+            self.0
+        };
+        f.write_fmt(fmt!("{address:#018x}"))
     }
 }
 

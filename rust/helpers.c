@@ -13,6 +13,7 @@
 #include <linux/irq.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/sprintf.h>
 #include <linux/vmalloc.h>
@@ -126,6 +127,14 @@ unsigned int alloclab_max_page_order(void)
 unsigned long alloclab_totalram_pages(void)
 {
 	return totalram_pages();
+}
+
+/* rust/lockdown.rs */
+
+int alloclab_locked_down_to_confidentiality(void)
+{
+	/* Of that level, the reason for a debugging interface that shows kernel memory. */
+	return security_locked_down(LOCKDOWN_DBG_READ_KERNEL);
 }
 
 /* rust/memory.rs */

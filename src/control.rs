@@ -30,6 +30,7 @@ use crate::{
             Text,
             TEXT_BYTES, //
         },
+        lockdown,
         memory::Run, //
     }, //
 };
@@ -186,13 +187,17 @@ fn show_live(device: &Device, m: &SeqFile) {
 /// how many pages.
 fn show_pages(device: &Device, m: &SeqFile) {
     let bench = device.data.bench.lock();
-    match bench.toggle.held() {
-        None => seq_print!(m, "none\n"),
-        Some(held) => held.buffer.runs(&mut |run| {
-            let Run { first, pfn, pages } = run;
-            seq_print!(m, "{first} {pfn} {pages}\n");
-        }),
-    }
+    let Some(held) = bench.toggle.held() else {
+        seq_print!(m, "none\n");
+        return;
+    };
+
+    let confidential = lockdown::is_confidential();
+    held.buffer.runs(&mut |run| {
+        let Run { first, pfn, pages } = run;
+        let pfn = if confidential { 0 } else { pfn };
+        seq_print!(m, "{first} {pfn} {pages}\n");
+    });
 }
 
 fn show_stats(device: &Device, m: &SeqFile) {

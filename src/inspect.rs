@@ -54,6 +54,8 @@ impl fmt::Display for ForRoot<'_> {
             dma_address,
         } = self.0;
         let slack = usable.saturating_sub(*size);
+        // The alignment tells of the address too, and is 0 with it.
+        let address = address.disclosed();
 
         f.write_fmt(fmt!("size: {size}\nusable: {usable}\nslack: {slack}\n"))?;
         f.write_fmt(fmt!("address: {}\n", address.restricted()))?;

@@ -21,6 +21,7 @@ ERRORS = {
     "Device or resource busy": "EBUSY",
     "Resource temporarily unavailable": "EAGAIN",
     "Permission denied": "EACCES",
+    "Operation not permitted": "EPERM",
     "Cannot allocate memory": "ENOMEM",
     "Numerical result out of range": "ERANGE",
 }
