@@ -13,6 +13,7 @@
 #include <linux/irq.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/sprintf.h>
@@ -249,6 +250,13 @@ void *alloclab_get_free_pages(gfp_t gfp, unsigned int order)
 void alloclab_free_pages(const void *pages, unsigned int order)
 {
 	free_pages((unsigned long)pages, order);
+}
+
+/* rust/schedule.rs */
+
+void alloclab_cond_resched(void)
+{
+	cond_resched();
 }
 
 /* rust/slab.rs */

@@ -16,7 +16,10 @@ use kernel::{
     page::PAGE_SIZE, //
 };
 
-use super::address::Address;
+use super::{
+    address::Address,
+    schedule::cond_resched, //
+};
 
 extern "C" {
     fn alloclab_usable(start: *const c_void, size: usize) -> usize;
@@ -28,6 +31,9 @@ extern "C" {
 /// What memory is filled with that was not zeroed: reading it as it came would be undefined, and
 /// zero would pass for zeroed.
 const POISON: u8 = 0x5a;
+
+/// After so many pages that are looked at, others may run: an allocation may be all of the RAM.
+const PAGES_AT_ONCE: usize = 1024;
 
 /// Pages that follow each other in physical memory.
 #[derive(Clone, Copy)]
@@ -167,7 +173,7 @@ impl Memory {
         unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size) }
     }
 
-    /// Calls `each` with every run of the usable bytes' pages, in order. Does not sleep.
+    /// Calls `each` with every run of the usable bytes' pages, in order. May sleep.
     pub(crate) fn runs(&self, each: &mut dyn FnMut(Run)) {
         let offset = self.start.as_ptr() as usize % PAGE_SIZE;
         let pages = offset.saturating_add(self.usable()).div_ceil(PAGE_SIZE);
@@ -175,6 +181,9 @@ impl Memory {
 
         let mut run: Option<Run> = None;
         for index in 0..pages {
+            if index % PAGES_AT_ONCE == PAGES_AT_ONCE - 1 {
+                cond_resched();
+            }
             let page = first.wrapping_add(index * PAGE_SIZE);
             // SAFETY: By the type invariants the page is mapped. The function takes addresses of
             // the linear mapping, of vmalloc memory and of modules, and reads page tables.

@@ -28,4 +28,5 @@ pub(crate) mod platform;
 pub(crate) mod property;
 pub(crate) mod ratelimit;
 pub(crate) mod raw;
+pub(crate) mod schedule;
 pub(crate) mod slab;

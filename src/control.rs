@@ -31,7 +31,8 @@ use crate::{
             TEXT_BYTES, //
         },
         lockdown,
-        memory::Run, //
+        memory::Run,
+        schedule::cond_resched, //
     }, //
 };
 
@@ -148,6 +149,7 @@ fn press(device: &Device, text: Text<'_>) -> Result {
             return Err(EINTR);
         }
         device.data.press(&device.dev);
+        cond_resched();
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
     method::Held, //
 };
 
-/// Finds out how the pages of an allocation lie in physical memory. Does not sleep.
+/// Finds out how the pages of an allocation lie in physical memory. May sleep.
 pub(crate) fn layout(held: &impl Held) -> Layout {
     let mut layout = Layout::default();
     held.runs(&mut |run| layout.add(run));

@@ -133,7 +133,7 @@ pub(crate) trait Held: Send {
     /// Says what was got. Does not sleep.
     fn facts(&self) -> Facts;
 
-    /// Says which pages it has. Does not sleep.
+    /// Says which pages it has. May sleep.
     fn runs(&self, each: &mut dyn FnMut(Run));
 
     /// Says what is particular to it, as lines for the kernel log. Does not sleep.
