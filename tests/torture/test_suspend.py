@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Suspend-to-idle with something held: it stays held, and a press meanwhile is carried out once."""
+
+import time
+
+from detectors import unreferenced
+from lab import PL061, Boot, node, nodes
+
+ROWS = ["debian", "debug"]
+BOOT = Boot("suspend", memory=1024, overlays=(PL061, nodes(node("other", 4))))
+RTC = "/sys/class/rtc/rtc0"
+# It takes about one to fall asleep.
+WAKE_SECONDS = 3
+# Context, method, whether it is held beforehand: the press frees then, and allocates otherwise.
+ROUNDS = [("thread", "vmalloc", True), ("hard", "kmalloc", False), ("hard", "coherent", True)]
+MORE_ROUNDS = [("thread", "coherent", False), ("thread", "kmalloc", True),
+               ("thread", "vmalloc", False), ("hard", "kmalloc", True),
+               ("hard", "coherent", False), ("thread", "coherent", True)]
+
+
+def sleep_through(guest, meanwhile):
+    """Suspend the guest until its clock's alarm, and do something on the host meanwhile."""
+    start = len(guest.log)
+    guest.sh("rm -f /run/slept; (usleep 300000; "
+             f"echo +{WAKE_SECONDS} >{RTC}/wakealarm && echo freeze >/sys/power/state; "
+             "echo $? >/run/slept) >/dev/null 2>&1 &")
+    guest.wait_log(r"^printk: Suspending console\(s\)", start)
+    # What comes after that line is said when it wakes up.
+    time.sleep(0.5)
+    meanwhile()
+    pressed = time.monotonic()
+    guest.wait_log("^PM: suspend exit", start)
+    # The line was let go, which is the edge, while it slept.
+    assert time.monotonic() - pressed > 0.3
+    assert guest.sh("while [ ! -s /run/slept ]; do usleep 100000; done; cat /run/slept") == "0\n"
+
+
+def without_age(live):
+    """The file `live`, but for the age of what is held."""
+    return {key: value for key, value in live.items() if key != "age_ns"}
+
+
+def test_press_while_asleep(row, guest, lab, button, full, count):
+    other = lab.button("other")
+    for context, method, held in ROUNDS + MORE_ROUNDS * full:
+        lab.rebind()
+        _, kept = other.hold(method=method)
+        button.set(method=method)
+        if held:
+            got, _ = button.hold()
+        if context == "hard":
+            button.set(gfp="atomic", context="hard")
+        presses = int(held)
+        assert button.counters("edges", "presses") == (0, presses)
+
+        sleep_through(guest, guest.press)
+
+        assert button.wait_counter("presses", presses + 1) == presses + 1
+        assert button.counters("edges", "bounces", "failures") == (1, 0, 0)
+        event = lab.events("button")[-1]
+        assert (event.method, event.press) == (method, presses + 1)
+        if held:
+            assert (event.what, event.address) == ("freed", got.address)
+            assert button.live() is None
+        else:
+            assert event.what == "allocated"
+            assert button.live()["context"] == context
+        # Nothing was pressed there: it holds what it held.
+        assert without_age(other.live()) == without_age(kept)
+
+        # The button goes on.
+        assert button.press().what == ("allocated" if held else "freed")
+        assert button.counters("edges", "presses") == (2, presses + 2)
+        allocs, frees, held_bytes = button.counters("allocs", "frees", "bytes_held")
+        assert allocs - frees == int(held) == bool(held_bytes)
+        count("suspend", "presses", presses + 2)
+        count("suspend", "cycles")
+
+    if full:
+        several_presses(lab)
+        if row.name == "debug":
+            assert unreferenced(guest) == ""
+
+
+def several_presses(lab):
+    """Two edges while it sleeps: the interrupt core keeps one, and the controller the next."""
+    lab.rebind()
+    button = lab.button()
+    guest = button.guest
+
+    def press_twice():
+        guest.press()
+        guest.press()
+
+    sleep_through(guest, press_twice)
+    assert button.wait_counter("presses", 1) >= 1
+    edges, bounces, presses = button.counters("edges", "bounces", "presses")
+    assert edges in (1, 2) and presses + bounces == edges
