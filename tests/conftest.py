@@ -127,8 +127,10 @@ class Guests:
 @pytest.fixture(scope="session", name="guests")
 def fixture_guests(request, row, tmp_path_factory):
     """The guests of this run."""
-    files = {f"root/{name}.ko": row.product(f"{name}.ko")
-             for name in ("alloclab", "alloclab_inject", "alloclab_crime")}
+    modules = ["alloclab", "alloclab_inject", "alloclab_crime"]
+    if row.config().get("KUNIT") == "y":
+        modules.append("alloclab_kunit")
+    files = {f"root/{name}.ko": row.product(f"{name}.ko") for name in modules}
     directory = tmp_path_factory.mktemp("guest")
     for source in [*HERE.glob("e2e/*.c"), *HERE.glob("torture/*.c")]:
         program = compile_for_guest(source, directory)

@@ -137,7 +137,7 @@ class Lab:
                               "grep '^[^ ]* *[0-9]* 0x' /proc/vmallocinfo")
         areas = re.findall(r"^0x\S+ +(\d+) ", left.output, re.MULTILINE)
         self.leaked_bytes = sum(map(int, areas))
-        assert left.output == ""
+        assert left.output == "", left.output
         log = self.guest.log_since(self.start)
         if any(DROPPED.search(line) for line in log):
             return
