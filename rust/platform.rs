@@ -87,7 +87,9 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     fn hard(&self, dev: &BoundDevice) -> Wake;
 
     /// The thread half of the interrupt. May sleep.
-    fn thread(&self, dev: &BoundDevice);
+    ///
+    /// It must return soon once `is_closing` says so: unbind waits for it.
+    fn thread(&self, dev: &BoundDevice, is_closing: impl Fn() -> bool);
 
     /// Called after the last of the other callbacks, with the device still bound. Sleeps.
     fn unbind(&self, dev: &BoundDevice);
@@ -99,7 +101,7 @@ impl<T: Driver> Halves for Arc<Attached<T>> {
     }
 
     fn thread(&self) {
-        self.data.thread(&self.dev);
+        self.data.thread(&self.dev, || self.is_closing());
     }
 }
 
@@ -119,7 +121,7 @@ impl<T: Driver> Drop for Last<T> {
 pub(crate) struct Assembly<'a, T: Driver> {
     _interrupt: Pin<KBox<Interrupt<'a, Arc<Attached<T>>>>>,
     _files: Files<T>,
-    _last: Last<T>,
+    last: Last<T>,
 }
 
 impl<'a, T: Driver> Assembly<'a, T> {
@@ -162,8 +164,15 @@ impl<'a, T: Driver> Assembly<'a, T> {
         Ok(Self {
             _interrupt: interrupt,
             _files: files,
-            _last: last,
+            last,
         })
+    }
+}
+
+impl<T: Driver> Drop for Assembly<'_, T> {
+    fn drop(&mut self) {
+        // Before the interrupt is freed, which waits for its thread half.
+        self.last.0.close();
     }
 }
 

@@ -132,9 +132,16 @@ impl Driver for Lab {
         self.edge(dev)
     }
 
-    fn thread(&self, dev: &BoundDevice) {
+    fn thread(&self, dev: &BoundDevice, is_closing: impl Fn() -> bool) {
         self.settle(dev);
-        self.button.thread(|| self.press(dev), || fsleep(PAUSE));
+        // When the device goes, presses that still wait go with it: there may be many, and each may
+        // take long.
+        let press = || {
+            if !is_closing() {
+                self.press(dev);
+            }
+        };
+        self.button.thread(press, || fsleep(PAUSE));
     }
 
     fn unbind(&self, dev: &BoundDevice) {

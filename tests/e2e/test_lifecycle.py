@@ -2,6 +2,7 @@
 """Unbind, rebind, rmmod, and files that are open meanwhile."""
 
 import re
+import time
 
 from events import READY, Event
 from lab import DEBUGFS, DRIVER, STANDARD, errno
@@ -10,6 +11,8 @@ BOOT = STANDARD
 READABLE = ("method", "size", "gfp", "context", "live", "pages", "stats")
 WRITABLE = ("method", "size", "gfp", "context", "press")
 FILES = (*READABLE, "press")
+WAITING = 15000
+UNBIND_SECONDS = 8
 
 
 def bound(guest, name="button"):
@@ -104,6 +107,24 @@ def test_unbind_ends_presses_early(guest, lab, button):
     assert not bound(guest)
     guest.sh(f"echo button >{DRIVER}/bind")
     assert button.press().press == 1
+
+
+def test_unbind_drops_presses_that_wait(guest, lab):
+    button = lab.button("fast")
+    # Large ones, so that edges come much faster than presses are carried out.
+    button.set(method="vmalloc", size="16M")
+    button.inject(WAITING)
+    edges, presses = button.counters("edges", "presses")
+    assert edges == WAITING and presses < WAITING // 2
+    # To carry them all out takes longer than that.
+    start = time.monotonic()
+    guest.sh(f"echo fast >{DRIVER}/unbind", 120)
+    assert time.monotonic() - start < UNBIND_SECONDS
+    assert not bound(guest, "fast")
+    guest.sh(f"echo fast >{DRIVER}/bind")
+    button.inject(1)
+    assert button.wait_counter("presses", 1) == 1
+    assert button.counters("edges") == (1,)
 
 
 def test_the_tutorials_compatible_and_every_property(guest, lab):
