@@ -224,8 +224,11 @@ impl<T: Driver> platform::Driver for Adapter<T> {
         pdev: &'bound platform::Device<Core<'_>>,
         _: Option<&'bound ()>,
     ) -> impl PinInit<Assembly<'bound, T>, Error> + 'bound {
-        // SAFETY: The driver core makes what this returns the driver data of `pdev`.
-        unsafe { Assembly::new(pdev) }
+        // Only when there is memory for it to lie in: what fails after `ready` was never ready.
+        pin_init::pin_init_scope(move || {
+            // SAFETY: The driver core makes what this returns the driver data of `pdev`.
+            Ok(unsafe { Assembly::new(pdev) })
+        })
     }
 }
 
@@ -238,9 +241,11 @@ impl<T: Driver> platform::Driver for Adapter<T> {
         // SAFETY: This version's driver data has no lifetime. The reference is used by the
         // assembly only, which is dropped while the device is bound, hence valid.
         let pdev = unsafe { &*core::ptr::from_ref(pdev) };
-        // SAFETY: What this returns becomes the driver data of `pdev`, or is dropped here.
+        // First, as what fails after `ready` was never ready.
+        let place = KBox::new_uninit(GFP_KERNEL)?;
+        // SAFETY: What this returns becomes the driver data of `pdev`.
         let assembly = unsafe { Assembly::new(pdev) }?;
-        Ok(KBox::pin(Self(assembly), GFP_KERNEL)?)
+        Ok(place.write(Self(assembly)).into())
     }
 }
 
