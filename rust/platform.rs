@@ -264,9 +264,20 @@ impl<T: Driver> kernel::InPlaceModule for Module<T> {
         try_pin_init!(Self {
             load: T::load()?,
             directory: top_directory(T::NAME)?,
-            registration <- driver::Registration::new(T::NAME, module),
+            registration <- logged(driver::Registration::new(T::NAME, module)),
         })
     }
+}
+
+/// Logs why a driver cannot be registered, which the driver core leaves to its caller.
+fn logged<T>(registration: impl PinInit<T, Error>) -> impl PinInit<T, Error> {
+    let init = move |slot: *mut T| {
+        // SAFETY: The requirements on `slot` are the same, and it is pinned if this one is.
+        unsafe { registration.__pinned_init(slot) }
+            .inspect_err(|e| pr_err!("the driver cannot be registered: {}\n", Errno(*e)))
+    };
+    // SAFETY: The closure initialises `slot`, or cleans it up, as `registration` does.
+    unsafe { pin_init::pin_init_from_closure(init) }
 }
 
 fn top_directory(name: &'static CStr) -> Result<Option<Dir>> {
