@@ -185,18 +185,25 @@ fn find_irq<'a>(pdev: &'a CoreDevice<'_>) -> Result<IrqRequest<'a>> {
             return;
         }
 
-        let value = |name| Property::read(dev.fwnode()?, name).ok().flatten();
+        let property = |name| Property::read(dev.fwnode()?, name).ok().flatten();
         let e = Errno(*e);
-        if let Some(value) = value(c_str!("interrupts-extended")) {
+        if let Some(value) = property(c_str!("interrupts-extended")) {
             dev_err!(
                 dev,
                 "interrupts-extended: {value} is not valid ({e}): allowed is one interrupt\n"
             );
-        } else if let Some(value) = value(c_str!("interrupts")) {
-            dev_err!(
-                dev,
-                "interrupts: {value} is not valid ({e}): allowed is one interrupt of the parent\n"
-            );
+        } else if let Some(value) = property(c_str!("interrupts")) {
+            let allowed = "allowed is one interrupt of";
+            match property(c_str!("interrupt-parent")) {
+                Some(parent) => dev_err!(
+                    dev,
+                    "interrupts: {value} is not valid ({e}): {allowed} interrupt-parent, {parent}\n"
+                ),
+                None => dev_err!(
+                    dev,
+                    "interrupts: {value} is not valid ({e}): {allowed} the parent\n"
+                ),
+            }
         } else {
             dev_err!(
                 dev,
