@@ -11,6 +11,7 @@
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/irq.h>
+#include <linux/log2.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -111,6 +112,19 @@ void alloclab_dma_pool_free(struct dma_pool *pool, void *block, dma_addr_t addre
 int alloclab_irq_is_nested(unsigned int irq)
 {
 	return irq_check_status_bit(irq, IRQ_NESTED_THREAD);
+}
+
+unsigned int alloclab_irq_trigger(unsigned int irq)
+{
+	return irq_get_trigger_type(irq);
+}
+
+int alloclab_irq_set_trigger(unsigned int irq, unsigned int trigger)
+{
+	/* Firmware may have anything there: the core logs an error for what no line can have. */
+	if (!is_power_of_2(trigger) && trigger != IRQ_TYPE_EDGE_BOTH)
+		return -EINVAL;
+	return irq_set_irq_type(irq, trigger);
 }
 
 /* rust/limits.rs */

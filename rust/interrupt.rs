@@ -31,6 +31,8 @@ use kernel::device::{
 
 extern "C" {
     fn alloclab_irq_is_nested(irq: c_uint) -> c_int;
+    fn alloclab_irq_trigger(irq: c_uint) -> c_uint;
+    fn alloclab_irq_set_trigger(irq: c_uint, trigger: c_uint) -> c_int;
 }
 
 /// What the hard half asks for.
@@ -107,6 +109,23 @@ type Registration<'a, H> = ThreadedRegistration<'a, Handler<H>>;
 #[cfg(not(kernel_7_3))]
 type Registration<H> = ThreadedRegistration<Handler<H>>;
 
+/// The trigger that the firmware has given a line; dropping it gives it back to the line.
+///
+/// The kernel maps a line only for those whose firmware names the trigger that the line has. With
+/// the one that a request sets, it would refuse the very node that had the line.
+struct Trigger {
+    irq: c_uint,
+    trigger: c_uint,
+}
+
+impl Drop for Trigger {
+    fn drop(&mut self) {
+        // A controller that cannot do it leaves the line as it is, which is free either way.
+        // SAFETY: The function takes any number, and any trigger that the line had.
+        let _ = unsafe { alloclab_irq_set_trigger(self.irq, self.trigger) };
+    }
+}
+
 /// A requested interrupt, on the falling edge; dropping it frees it.
 ///
 /// The drop sleeps until neither half runs and every wake-up of the thread half was carried out.
@@ -119,6 +138,9 @@ pub(crate) struct Interrupt<'a, H: Halves> {
     #[cfg(not(kernel_7_3))]
     #[pin]
     registration: Registration<H>,
+
+    // Dropped after the registration, and made only once there is one.
+    _trigger: Trigger,
 
     // Older kernels do not tie the registration to the device's lifetime in its type.
     _request: PhantomData<&'a ()>,
@@ -139,8 +161,11 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         name: &'static CStr,
         halves: H,
     ) -> impl PinInit<Self, Error> + 'a {
+        let irq = request.irq();
         // SAFETY: The function takes any number.
-        let nested = unsafe { alloclab_irq_is_nested(request.irq()) } != 0;
+        let nested = unsafe { alloclab_irq_is_nested(irq) } != 0;
+        // SAFETY: The function takes any number.
+        let found = unsafe { alloclab_irq_trigger(irq) };
         let handler = Ok(Handler { halves, nested });
 
         let trigger = Flags::TRIGGER_FALLING;
@@ -154,6 +179,7 @@ impl<'a, H: Halves> Interrupt<'a, H> {
 
         try_pin_init!(Self {
             registration <- registration,
+            _trigger: Trigger { irq, trigger: found },
             _request: PhantomData,
         })
     }

@@ -49,11 +49,11 @@ def nodes(*bodies):
     return f"/dts-v1/;\n/plugin/;\n&{{/}} {{\n{text}\n}};\n"
 
 
-def node(name, line, *properties, compatible="alloclab,button"):
-    """The body of a node on a line of the PL061."""
+def node(name, line, *properties, compatible="alloclab,button", trigger=2):
+    """The body of a node on a line of the PL061; the driver passes its own trigger."""
     fixed = [f'compatible = "{compatible}"', "interrupt-parent = <&gpio>"]
     if line is not None:
-        fixed.append(f"interrupts = <{line} 2>")
+        fixed.append(f"interrupts = <{line} {trigger}>")
     return f"{name} {{ " + " ".join(f"{entry};" for entry in [*fixed, *properties]) + " }"
 
 
@@ -73,7 +73,7 @@ STANDARD = Boot("standard", overlays=(PL061, nodes(
     node("slow", 5, "debounce-interval = <2000>"),
     node("tutorial", 6, "debounce-interval = <20>", 'alloclab,method = "vmalloc"',
          "alloclab,size = <12288>", 'alloclab,gfp = "kernel+zero"', 'label = "front door"',
-         compatible="yang,mydevice"),
+         compatible="yang,mydevice", trigger=3),
     node("interrupt", 7, "debounce-interval = <0>", 'alloclab,gfp = "atomic"',
          'alloclab,context = "hard"'))))
 STANDARD_NODES = ["button", "fast", "interrupt", "slow", "tutorial"]

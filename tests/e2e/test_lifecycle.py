@@ -127,6 +127,14 @@ def test_unbind_drops_presses_that_wait(guest, lab):
     assert button.counters("edges") == (1,)
 
 
+def test_node_that_names_another_trigger_is_bound_again(guest, lab):
+    # Both edges: the kernel compares it with what the line has since the request before.
+    for _ in range(2):
+        lab.rebind("tutorial")
+        assert bound(guest, "tutorial")
+        assert READY.match(lab.texts("tutorial")[-1].partition(", label")[0])
+
+
 def test_the_tutorials_compatible_and_every_property(guest, lab):
     button = lab.button("tutorial")
     texts = lab.texts("tutorial")
