@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A fuzzer over all files of a button and the module's parameters (fuzz.c, fuzz_load.c)."""
+
+import re
+from pathlib import Path
+
+from detectors import unreferenced
+from events import parse_remark
+from lab import DROPPED, Boot
+
+ROWS = ["debug", "kunit"]
+BOOT = Boot("fuzz", memory=1024)
+SEEDS = (Path(__file__).parent / "seeds").read_text(encoding="ascii")
+SEED = 4
+# Row -> inputs in full and in quick scale, and which of the refused writes is followed by a look
+# at all files: each n-th.
+INPUTS = {"debug": (30_000, 2_000), "kunit": (1_000_000, 10_000)}
+EVERY = {"debug": 8, "kunit": 2}
+# Loads in full and in quick scale.
+LOADS = {"debug": (100, 20), "kunit": (400, 40)}
+FULL_SECONDS = 900
+# As the driver limits its lines.
+LINES, SECONDS = 100, 5
+STAMPED = re.compile(r"^\[ *(\d+\.\d+)\](?:\[ *[TC]\d+\])? alloclab [^ :]+: (.*)$")
+
+
+def seeds(guest):
+    """Put the seeds where the fuzzers read them."""
+    guest.sh(f"cat >/tmp/seeds <<'END'\n{SEEDS}\nEND")
+
+
+def figures(output):
+    """What a fuzzer counted, which is its last line."""
+    return {key: int(value) for key, value in
+            (field.split("=") for field in output.splitlines()[-1].split())}
+
+
+def stamped(guest, start):
+    """The lines of buttons in the log as it is on disk, as (seconds, text), without remarks.
+
+    Those come on top of an event's line.
+    """
+    guest.mark()
+    lines = guest.log.path.read_bytes().split(b"\n")[start:]
+    assert all(32 <= byte < 127 or byte in b"\r\t" for line in lines for byte in line)
+    found = [STAMPED.match(line.decode("ascii").rstrip("\r")) for line in lines]
+    return [(float(match[1]), match[2]) for match in found
+            if match and not parse_remark(match[2])]
+
+
+def test_files(guest, lab, button, row, full, count):
+    seeds(guest)
+    start = guest.mark()
+    inputs = INPUTS[row.name][0 if full else 1]
+    output = guest.run(f"/root/fuzz {button.directory} {SEED} {inputs} {EVERY[row.name]} "
+                       "/tmp/seeds", FULL_SECONDS)
+    assert output.status == 0, output.output[max(output.output.find("WRONG"), 0):]
+    done = figures(output.output)
+    print(done)
+    assert done["inputs"] >= inputs
+    assert done["accepted"] > inputs / 20 and done["refused"] > inputs / 5, done
+    # The counters balance.
+    presses, allocs, frees, failures, held = button.counters(
+        "presses", "allocs", "frees", "failures", "bytes_held")
+    assert presses == done["presses"] == allocs + frees + failures
+    assert (allocs, held) == (frees, 0)
+    # Unloading says what was dropped last.
+    lab.finish()
+    # The log is not flooded: at any time, and on the whole.
+    lines = stamped(guest, start)
+    assert lines
+    took = lines[-1][0] - lines[0][0]
+    bursts = sum(bool(DROPPED.search(text)) for _, text in lines)
+    assert bursts
+    assert len(lines) - bursts <= LINES * (int(took / SECONDS) + 2)
+    assert bursts <= took / SECONDS + 2
+    for first, (began, _) in enumerate(lines):
+        # Two of the driver's intervals can begin in one of ours.
+        beyond = first + 2 * (LINES + 1)
+        assert beyond >= len(lines) or lines[beyond][0] - began >= SECONDS
+    if row.name == "debug" and full:
+        assert unreferenced(guest) == ""
+    count("nonsense", "inputs", done["inputs"])
+
+
+def test_loads(guest, lab, row, full, count):
+    lab.unload()
+    seeds(guest)
+    start = guest.mark()
+    loads = LOADS[row.name][0 if full else 1]
+    output = guest.run(f"/root/fuzz_load /root/alloclab.ko {SEED} {loads} /tmp/seeds",
+                       FULL_SECONDS)
+    assert output.status == 0, output.output[max(output.output.find("WRONG"), 0):]
+    done = figures(output.output)
+    print(done)
+    assert done["inputs"] >= loads and done["accepted"] > loads / 10
+    # What was allocated is freed in each load, and what is refused is said in one line.
+    said = [line for line in guest.log_since(start) if line.startswith("alloclab: preload_")]
+    allocated, freed, refused = ([line for line in said if word in line]
+                                 for word in (": allocated ", ": frees ", " is not valid: "))
+    assert sorted(line.replace("frees", "allocated") for line in freed) == sorted(allocated)
+    assert len(refused) <= done["refused"]
+    failed = [line for line in said if ": allocation of " in line]
+    assert len(said) == len(allocated) + len(freed) + len(refused) + len(failed)
+    lab.load()
+    assert lab.button().press().what == "allocated"
+    count("nonsense", "inputs", done["inputs"])
