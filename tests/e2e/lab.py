@@ -237,7 +237,7 @@ class Button:
         assert event, line
         return event
 
-    def inject(self, count, cpus="0,1", gap_us=0, meanwhile=":"):
+    def inject(self, count, cpus="0,1", gap_us=0, meanwhile=":", timeout=120):
         """Inject edges into the interrupt, `meanwhile` again and again in the files' directory.
 
         Returns how often that was done.
@@ -249,7 +249,7 @@ class Button:
             f"gap_us={gap_us} & injector=$!; cd {self.directory}; rounds=0; "
             f"if [ '{meanwhile}' != : ]; then while kill -0 $injector 2>/dev/null; do "
             f"{meanwhile}; rounds=$((rounds + 1)); done; fi; wait $injector; status=$?; "
-            "rmmod alloclab_inject; echo $rounds; exit $status", 120)
+            "rmmod alloclab_inject; echo $rounds; exit $status", timeout)
         said = [line for line in self.guest.log_since(start) if "alloclab_inject: inj" in line]
         assert len(said) == 1 and re.fullmatch(
             rf"alloclab_inject: injected {count} edges into irq {irq} in \d+ us", said[0]), said
