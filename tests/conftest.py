@@ -157,10 +157,16 @@ def quiet_guest(guests, boot, count):
     assert guest.running, guest.log.tail()
 
 
+@pytest.fixture(scope="module", name="boot")
+def fixture_boot(request):
+    """How the guest is to be; a module that wants several has a fixture of its own."""
+    return request.module.BOOT
+
+
 @pytest.fixture(name="guest")
-def fixture_guest(request, guests, count):
+def fixture_guest(guests, boot, count):
     """A guest as the test module's BOOT wants it."""
-    yield from quiet_guest(guests, request.module.BOOT, count)
+    yield from quiet_guest(guests, boot, count)
 
 
 @pytest.fixture(scope="module", name="module_guest")

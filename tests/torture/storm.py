@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the storm tests share: the buttons, the guests of 1, 2 and 4 CPUs, the invariants."""
+
+import re
+
+from lab import PL061, Boot, node, nodes
+
+# Row -> CPUs of its guests: (quick, full).
+CPUS = {"kunit": ([1, 2, 4], [1, 2, 4]), "debug": ([2], [1, 2, 4])}
+# The button on line 3, one that is pressed by each edge, and one in hard context.
+NODES = (node("fast", 4, "debounce-interval = <0>"),
+         node("interrupt", 7, "debounce-interval = <0>", 'alloclab,gfp = "atomic"',
+              'alloclab,context = "hard"'))
+DEVICES = {"thread": "fast", "hard": "interrupt"}
+LOST_SECONDS = 60
+
+
+def boot_of(cpus):
+    """The guest with so many CPUs."""
+    return Boot(f"storm-{cpus}", overlays=(PL061, nodes(*NODES)), memory=1024, cpus=cpus)
+
+
+def for_each_cpus(metafunc):
+    """Run a module's tests in a guest for each number of CPUs, their argument `cpus`."""
+    option = metafunc.config.getoption
+    choice = CPUS.get(option("--row"), ([1], [1]))[option("--scale") == "full"]
+    if "cpus" in metafunc.fixturenames:
+        metafunc.parametrize("cpus", choice, ids="{}cpu".format, scope="module")
+
+
+def list_of(cpus):
+    """The CPUs' numbers, as the injector takes them."""
+    return ",".join(map(str, range(cpus)))
+
+
+def settled(button, edges, software=0):
+    """Wait until each press of so many edges was carried out, and check the counters.
+
+    Nothing else presses the button: a lost wake-up leaves a press waiting. Returns the counters.
+    """
+    presses = edges + software
+    button.wait_counter("presses", presses, LOST_SECONDS)
+    counters, methods = button.stats()
+    assert (counters["edges"], counters["bounces"], counters["presses"]) == (edges, 0, presses)
+    held = button.live()
+    assert counters["allocs"] - counters["frees"] == (0 if held is None else 1)
+    assert counters["bytes_held"] == (0 if held is None else int(held["size"]))
+    assert counters["allocs"] + counters["frees"] + counters["failures"] == presses
+    for name in ("allocs", "frees", "failures"):
+        assert sum(method[name] for method in methods.values()) == counters[name]
+    return counters
+
+
+def emptied(button, edges, software=0):
+    """The same after a press that frees what is held, if anything: nothing is held then."""
+    if settled(button, edges, software)["bytes_held"]:
+        button.software_press()
+        software += 1
+    counters = settled(button, edges, software)
+    assert counters["bytes_held"] == 0 and counters["allocs"] == counters["frees"]
+    return counters
+
+
+def figures_of(said, pattern):
+    """The numbers that a program printed as `name number`, by name."""
+    line, = re.findall(pattern, said, re.MULTILINE)
+    words = line.split()
+    return {name: int(number) for name, number in zip(words[::2], words[1::2])}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Storms of edges with 1, 2 and 4 CPUs: no press is lost, none is carried out twice."""
+
+import re
+
+import pytest
+
+from storm import CPUS, DEVICES, boot_of, emptied, for_each_cpus, list_of, settled
+
+ROWS = ["kunit", "debug"]
+BOOT = boot_of(2)
+# Over all numbers of CPUs and both contexts: (quick, full).
+EDGES = {"kunit": (48000, 1000000), "debug": (2000, 100000)}
+# In each context, by the number of CPUs: most with two, where a press is taken just as often while
+# an edge comes, and emulation is fastest.
+BURSTS = {"kunit": ({1: 300, 2: 6000, 4: 200}, {1: 5000, 2: 100000, 4: 2000}),
+          "debug": ({2: 100}, {1: 300, 2: 3000, 4: 300})}
+# Of the edges, how many come while the settings change.
+CHANGING = 8
+SECONDS = 900
+
+pytest_generate_tests = for_each_cpus
+
+
+@pytest.fixture(name="boot", scope="module")
+def fixture_boot(cpus):
+    """A guest for each number of CPUs."""
+    return boot_of(cpus)
+
+
+@pytest.fixture(name="part")
+def fixture_part(row, full):
+    """A function that says how much of an amount, (quick, full), is one context's in one guest."""
+    runs = len(CPUS[row.name][full]) * len(DEVICES)
+    return lambda amounts: -(-amounts[row.name][full] // runs)
+
+
+@pytest.fixture(name="buttons")
+def fixture_buttons(lab):
+    """The buttons to be stormed, by their context: without debounce, through all methods."""
+    buttons = {context: lab.button(name) for context, name in DEVICES.items()}
+    for context, button in buttons.items():
+        assert (button.read("context"), button.current()) == (f"{context}\n", "cycle")
+    return buttons
+
+
+def test_every_press_of_a_storm(part, count, cpus, buttons):
+    for button in buttons.values():
+        # An odd number: something is held when the storm is over.
+        edges = part(EDGES) | 1
+        button.inject(edges, cpus=list_of(cpus), timeout=SECONDS)
+        counters = settled(button, edges)
+        assert counters["failures"] == 0 and counters["bytes_held"] > 0
+        # The cycle went round in order.
+        allocs = [method["allocs"] for method in button.stats()[1].values() if method["allocs"]]
+        assert sum(allocs) == edges // 2 + 1 and max(allocs) - min(allocs) <= 1
+        emptied(button, edges)
+        count("storms", "presses", edges)
+
+
+def test_last_press_of_each_burst(row, full, count, guest, cpus, buttons):
+    bursts = BURSTS[row.name][full][cpus]
+    for button in buttons.values():
+        guest.sh(f"insmod /root/alloclab_inject.ko irq={button.irq()}")
+        result = guest.run(f"/root/bursts {button.directory} {cpus} {bursts}; status=$?; "
+                           "rmmod alloclab_inject; exit $status", SECONDS)
+        assert result.status == 0, result.output
+        said = re.fullmatch(r"(\d+) bursts, (\d+) edges, slowest (\d+) ms\n", result.output)
+        assert int(said[1]) == bursts
+        edges = int(said[2])
+        assert emptied(button, edges)["failures"] == 0
+        count("storms", "presses", edges)
+
+
+def test_settings_change_in_a_storm(part, count, cpus, buttons):
+    for context, button in buttons.items():
+        edges = part(EDGES) // CHANGING | 1
+        back = "echo atomic >gfp; echo hard >context" if context == "hard" else "echo kernel >gfp"
+        rounds = button.inject(edges, cpus=list_of(cpus), timeout=SECONDS, meanwhile=(
+            "echo slab >method; echo 100 >size; echo 1 >press; echo thread >context; "
+            "echo nowait >gfp; echo atomic >gfp; echo hard >context; echo kmalloc >method; "
+            "echo thread >context; echo cycle >method; cat live pages stats >/dev/null; "
+            f"echo default >size; {back}"))
+        assert rounds > 0
+        assert emptied(button, edges, rounds)["failures"] == 0
+        count("storms", "presses", edges + rounds)
