@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Load and unload, bind and unbind, again and again, in peace and in a storm, with readers."""
+
+import pytest
+
+from storm import CPUS, DEVICES, boot_of, emptied, figures_of, for_each_cpus
+
+ROWS = ["kunit", "debug"]
+BOOT = boot_of(2)
+# Of each kind, over all numbers of CPUs: (quick, full).
+CYCLES = {"kunit": (18, 1000), "debug": (2, 100)}
+SECONDS = 900
+# All files are open during an unbind, by the thread that waits for its end. It does wait for what
+# is running: one press, an answer to a reader, and the kernel's own grace periods in the storm.
+UNBIND_US = {"kunit": 5000000, "debug": 20000000}
+SAID = r"^cycles \d+ texts \d+ gone \d+ refused \d+ slowest_us \d+$"
+
+pytest_generate_tests = for_each_cpus
+
+
+@pytest.fixture(name="boot", scope="module")
+def fixture_boot(cpus):
+    """A guest for each number of CPUs."""
+    return boot_of(cpus)
+
+
+def cycle(guest, what, cycles, readers, devices, before=":", after=":"):
+    """Run the program; return its figures."""
+    result = guest.run(f"{before} || exit; /root/cycle {what} {cycles} {readers} "
+                       f"{' '.join(devices)}; status=$?; {after}; exit $status", SECONDS)
+    assert result.status == 0, result.output
+    figures = figures_of(result.output, SAID)
+    assert figures["cycles"] == cycles
+    return figures
+
+
+def storm(irq, cpus):
+    """The commands that begin and end a storm from the last CPU."""
+    begin = f"insmod /root/alloclab_inject.ko irq={irq} cpus={cpus - 1} ms={SECONDS * 1000}"
+    return begin, "rmmod alloclab_inject"
+
+
+@pytest.mark.parametrize("stormy", [False, True], ids=["quiet", "storm"])
+@pytest.mark.parametrize("what", ["load", "bind"])
+def test_again_and_again(row, full, count, guest, lab, cpus, what, stormy):
+    cycles = -(-CYCLES[row.name][full] // len(CPUS[row.name][full]))
+    irqs = {name: lab.button(name).irq() for name in DEVICES.values()}
+    if what == "load":
+        lab.unload()
+    # The storm is one button's and then the other one's.
+    for number, (name, irq) in enumerate(irqs.items()):
+        part = cycles // 2 + cycles % 2 * number
+        begin, end = storm(irq, cpus) if stormy else (":", ":")
+        devices = [name] if what == "bind" else irqs
+        got = cycle(guest, what, part, 2 if stormy else 0, devices, begin, end)
+        assert (got["texts"] > 0) == stormy
+        assert got["slowest_us"] < UNBIND_US[row.name]
+        count("cycles", "cycles", part)
+        if what == "load":
+            lab.load()
+        # It took edges until the storm was over, or kept one from then.
+        for button in map(lab.button, irqs):
+            emptied(button, button.counters("edges")[0])
+        # None is left to a method that only one button can use.
+        if what == "load":
+            lab.unload()
+        else:
+            lab.rebind(name)
