@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+"""64 buttons at once, on one simulated controller: each counts its own presses, exactly."""
+
+import time
+
+from events import parse_all, parse_stats
+from lab import DEBUGFS, PL061, Boot, nodes
+
+ROWS = ["kunit", "debug"]
+BUTTONS = 64
+# Presses of each button: (quick, full).
+PRESSES = {"kunit": (20, 300), "debug": (2, 40)}
+CPUS = 4
+CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
+SECONDS = 600
+LOST_SECONDS = 120
+# Every method but the one that has one buffer for all buttons.
+METHODS = "$(sed 's/\\[cycle\\]//; s/ static / /' sim0/method)"
+
+
+def bank(buttons):
+    """An overlay with a simulated controller of so many lines, and a button on each."""
+    lines = range(buttons)
+    # Only a line in use as an input raises edges.
+    hogs = "".join(f'hog{line} {{ gpio-hog; gpios = <{line} 0>; input; line-name = "sim{line}"; }};'
+                   for line in lines)
+    return nodes(
+        'gpio-sim { compatible = "gpio-simulator"; sim: bank0 { gpio-controller; '
+        "#gpio-cells = <2>; interrupt-controller; #interrupt-cells = <2>; "
+        f'ngpios = <{buttons}>; gpio-sim,label = "alloclab-sim"; {hogs} }}; }}',
+        *(f'sim{line} {{ compatible = "alloclab,button"; interrupt-parent = <&sim>; '
+          f"interrupts = <{line} 2>; debounce-interval = <0>; }}" for line in lines))
+
+
+BOOT = Boot("many", overlays=(PL061, bank(BUTTONS)), memory=1024, cpus=CPUS)
+
+
+def all_stats(guest):
+    """The counters of every button, by its name."""
+    said = guest.sh(f"cd {DEBUGFS}; for i in $(seq 0 {BUTTONS - 1}); do echo @sim$i; "
+                    "cat sim$i/stats; done", SECONDS)
+    texts = dict(text.split("\n", 1) for text in said.split("@")[1:])
+    return {name: parse_stats(text) for name, text in texts.items()}
+
+
+def test_each_button_counts_its_own(row, full, count, guest, lab):
+    presses = PRESSES[row.name][full] | 1
+    assert len(guest.sh(f"ls -d {DEBUGFS}/sim*").split()) == BUTTONS
+    guest.sh(f"/root/pull {CHIP} {BUTTONS} {presses} {CPUS}", SECONDS)
+    until = time.monotonic() + LOST_SECONDS
+    stats = all_stats(guest)
+    while (any(counters["presses"] < presses for counters, _ in stats.values())
+           and time.monotonic() < until):
+        stats = all_stats(guest)
+    for name, (counters, methods) in stats.items():
+        assert (counters["edges"], counters["presses"], counters["bounces"]) == \
+            (presses, presses, 0), name
+        assert counters["allocs"] + counters["frees"] + counters["failures"] == presses, name
+        assert counters["allocs"] - counters["frees"] == (counters["bytes_held"] > 0), name
+        # One buffer for all: whoever finds it in use does not get it.
+        assert counters["failures"] == methods["static"]["failures"], name
+        count("buttons", "presses", presses)
+
+
+def test_unload_while_all_hold(guest, lab):
+    # Another method for each, and then one press.
+    guest.sh(f"cd {DEBUGFS}; set -- {METHODS}; for i in $(seq 0 {BUTTONS - 1}); do "
+             "echo $1 >sim$i/method && echo 1 >sim$i/press || exit; "
+             'first=$1; shift; set -- "$@" $first; done', SECONDS)
+    held = {name: counters["bytes_held"] for name, (counters, _) in all_stats(guest).items()}
+    assert len(held) == BUTTONS and all(held.values())
+    guest.sh("rmmod alloclab", SECONDS)
+    last = {event.device: event for event in parse_all(guest.log_since(lab.start))}
+    assert {name: last[name].bytes for name in held} == held
+    assert all(last[name].what in ("freed", "left") and last[name].press is None for name in held)
