@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The fault sweep's side of the guest: which allocations fail, and what /root/fault says."""
+
+import re
+from collections import Counter
+from typing import NamedTuple, Optional, Sequence
+
+from events import parse_all
+
+FAULT = "/sys/kernel/debug"
+KINDS = ("failslab", "fail_page_alloc")
+SECONDS = 900
+# What the detectors allocate for themselves: functions of which nothing that they call is failed.
+# kmemleak has a reserve of its own, so that this saves time; dma-debug turns itself off.
+KMEMLEAK = "__alloc_object"
+DMA_DEBUG = "add_dma_entry"
+# Maps a device's interrupt, once and for all.
+MAP_IRQ = "irq_create_of_mapping"
+
+
+class After(NamedTuple):
+    """An action after a failed allocation, itself without a failure."""
+
+    error: Optional[str]
+    action: str
+    log: Sequence[str]      # the driver's lines of the kernel log meanwhile
+    shown: Sequence[str]    # what the action has shown
+
+    @property
+    def events(self):
+        """The driver's events."""
+        return parse_all(self.log)
+
+    @property
+    def counters(self):
+        """What `counters` has shown: presses, allocs, frees, failures, bytes_held."""
+        return tuple(map(int, self.shown[0].split()))
+
+
+class Site(NamedTuple):
+    """One run of an operation, its n-th allocation failed."""
+
+    number: int
+    error: Optional[str]
+    left: int               # of `number`; 0: it was failed
+    log: Sequence[str]
+    after: Sequence[After]
+
+    @property
+    def events(self):
+        """The driver's events."""
+        return parse_all(self.log)
+
+
+def parse(output):
+    """The sites of a run of /root/fault."""
+    sites = []
+    log = shown = []
+    for line in output.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "site":
+            number, error, left = rest.split()
+            log, after = [], []
+            sites.append(Site(int(number), None if error == "0" else error, int(left), log, after))
+            shown = []
+        elif word == "after":
+            error, _, action = rest.partition(" ")
+            log = []
+            sites[-1].after.append(After(None if error == "0" else error, action, log, shown))
+            shown = []
+        elif word == "show":
+            shown.append(rest)
+        elif word == "log":
+            log.append(rest)
+        else:
+            raise AssertionError(output)
+    return sites
+
+
+class Sweep:
+    """Fails allocations in a guest, and keeps the table of how many."""
+
+    def __init__(self, guest, table):
+        self.guest = guest
+        self.table = table
+        self.scan = False       # whether a group ends here, to be looked through for leaks
+
+    def range(self, function):
+        """Where a function of the kernel is: two addresses."""
+        if function not in self.table.ranges:
+            text = self.guest.sh(f"grep -m1 -A1 ' {function}$' /proc/kallsyms")
+            self.table.ranges[function] = [f"0x{line.split()[0]}" for line in text.splitlines()]
+        return self.table.ranges[function]
+
+    def arrange(self, kind, spared, only=None):
+        """Have allocations of this kind fail, of the other none.
+
+        None under the function `spared` either; `only` are two addresses, under which alone.
+        """
+        start, end = only or ("0", hex((1 << 64) - 1))
+        spare = self.range(spared)
+        common = {"ignore-gfp-wait": "N", "verbose": 0, "times": 0, "stacktrace-depth": 32,
+                  "require-start": start, "require-end": end,
+                  "reject-start": spare[0], "reject-end": spare[1]}
+        # No cache is marked for the filter; no order is that large.
+        values = {
+            "failslab": {**common, "cache-filter": "N" if kind == "failslab" else "Y"},
+            "fail_page_alloc": {**common, "ignore-gfp-highmem": "N",
+                                "min-order": 0 if kind == "fail_page_alloc" else 20}}
+        for name, files in values.items():
+            # Of no consequence where a thread's allocations are counted.
+            files["probability"] = 100 if only and name == kind else 0
+            writes = " && ".join(f"echo {value} >{file}" for file, value in files.items())
+            self.guest.sh(f"cd {FAULT}/{name} && {writes}")
+
+    def off(self):
+        """Have nothing fail any more."""
+        self.guest.sh(f"cd {FAULT} && for kind in {' '.join(KINDS)}; do "
+                      "echo 0 >$kind/probability && echo 0 >$kind/times || exit; done")
+
+    def run(self, row, kind, operation, *, before=(), after=(), thread=None, hard=False, step=1,
+            first=1):
+        """Fail each allocation of an operation in turn; return the sites that were failed.
+
+        None is skipped: the numbers have no gap, each was injected, and the last run, with
+        nothing failed, has made no more allocations than were failed. `step` skips some; those
+        before `first` were failed by another run.
+        """
+        options = [*(("-p", action) for action in before), ("-o", operation),
+                   *(("-a", action) for action in after)]
+        options += [("-t", thread)] * bool(thread) + [("-d", f"{FAULT}/{kind}")] * hard
+        options += [("-s", str(step))] * (step > 1) + [("-f", str(first))] * (first > 1)
+        result = self.guest.run(
+            "/root/fault " + " ".join(f"{option} '{value}'" for option, value in options), SECONDS)
+        assert result.status == 0, result.output
+        sites = parse(result.output)
+        *failed, last = sites
+        assert [site.number for site in sites] == list(range(first, last.number + 1, step))
+        assert all(site.left == 0 for site in failed)
+        assert 0 < last.left <= last.number and last.error is None
+        assert not any("lines dropped" in line for site in sites
+                       for line in [*site.log, *(line for entry in site.after
+                                                 for line in entry.log)])
+        self.table.add(row, kind, len(failed), step)
+        return failed
+
+    def refused(self, row, kind, number):
+        """Note how many of the failed allocations the user was told of; the others did no harm."""
+        self.table.told[row, kind] += number
+
+
+class Table:
+    """How many allocations were failed, by operation and kind of failure."""
+
+    def __init__(self):
+        self.failed = {}
+        self.notes = {}         # operation -> which of its allocations were not failed
+        self.told = Counter()
+        self.ranges = {}        # of the kernel's functions, asked for once
+
+    def add(self, row, kind, number, step):
+        """Note a run."""
+        self.failed[row, kind] = self.failed.get((row, kind), 0) + number
+        self.notes.setdefault(row, "" if step == 1 else f"each {step}th")
+
+    def __str__(self):
+        lines = [f"{'operation':30}" + "".join(f"{kind:>17}{'told':>7}" for kind in KINDS)]
+        for row, note in self.notes.items():
+            cells = "".join(f"{self.failed.get((row, kind), 0):>17}{self.told[row, kind]:>7}"
+                            for kind in KINDS)
+            lines.append(f"{row:30}{cells}  {note}".rstrip())
+        total = sum(self.failed.values())
+        skipped = "none was skipped" + (" but where it says so" if any(self.notes.values()) else "")
+        return "\n".join([*lines, f"{total} allocations failed, {skipped}", ""])
+
+
+def told(site, pattern):
+    """Whether one line of the log, and no more, matches."""
+    found = [line for line in site.log if re.search(pattern, line)]
+    assert len(found) <= 1, site
+    return bool(found)
