@@ -15,7 +15,7 @@ sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture")
 
 from detectors import complaints  # noqa: E402
 from guest import Guest, GuestError, interrupted  # noqa: E402
-from lab import STANDARD, Lab  # noqa: E402
+from lab import KPTR, STANDARD, Lab  # noqa: E402
 from row import Row  # noqa: E402
 
 
@@ -126,13 +126,16 @@ class Guests:
 
 @pytest.fixture(scope="session", name="guests")
 def fixture_guests(request, row, tmp_path_factory):
-    """The guests of this run."""
-    modules = ["alloclab", "alloclab_inject", "alloclab_crime"]
-    if row.config().get("KUNIT") == "y":
-        modules.append("alloclab_kunit")
+    """The guests of this run, with the programs and modules that its tests may use."""
+    modules, programs = ["alloclab", "alloclab_inject"], [*HERE.glob("e2e/*.c")]
+    if any(item.path.parent.name == "torture" for item in request.session.items):
+        modules.append("alloclab_crime")
+        programs += HERE.glob("torture/*.c")
+        if row.config().get("KUNIT") == "y":
+            modules.append("alloclab_kunit")
     files = {f"root/{name}.ko": row.product(f"{name}.ko") for name in modules}
     directory = tmp_path_factory.mktemp("guest")
-    for source in [*HERE.glob("e2e/*.c"), *HERE.glob("torture/*.c")]:
+    for source in programs:
         program = compile_for_guest(source, directory)
         files[f"root/{program.name}"] = program
     guests = Guests(row, request.config.getoption("--out") / name_of(request.config), files)
@@ -192,6 +195,14 @@ def fixture_lab(guest, count):
 def fixture_button(lab):
     """The button on the PL061's line 3."""
     return lab.button()
+
+
+@pytest.fixture(name="restrict")
+def fixture_restrict(guest, lab):
+    """Sets kptr_restrict; back to 0 after the test, before the module is unloaded."""
+    assert lab.loaded()
+    yield lambda value: guest.sh(f"echo {value} >{KPTR}")
+    guest.sh(f"echo 0 >{KPTR}")
 
 
 @pytest.fixture(scope="session", name="full")

@@ -11,6 +11,9 @@ from row import CLONE
 PL061 = CLONE / "dts/virt-pl061.dtso"
 GPIO_SIM = CLONE / "dts/virt-gpio-sim.dtso"
 DEBUGFS = "/sys/kernel/debug/alloclab"
+READABLE = ("method", "size", "gfp", "context", "live", "pages", "stats")
+WRITABLE = ("method", "size", "gfp", "context", "press")
+KPTR = "/proc/sys/kernel/kptr_restrict"
 DRIVER = "/sys/bus/platform/drivers/alloclab"
 UNLOAD = "{ ! grep -q '^alloclab ' /proc/modules || rmmod alloclab; }"
 ERRORS = {

@@ -3,23 +3,11 @@
 
 import re
 
-import pytest
-
-from lab import STANDARD
+from lab import KPTR, READABLE, STANDARD
 
 BOOT = STANDARD
-KPTR = "/proc/sys/kernel/kptr_restrict"
 # The kernel's half of the address space.
 RAW = re.compile(r"ffff[0-9a-f]{12}")
-READABLE = ("method", "size", "gfp", "context", "live", "pages", "stats")
-
-
-@pytest.fixture(name="restrict")
-def fixture_restrict(guest, lab):
-    """Sets kptr_restrict; back to 0 after the test, before the module is unloaded."""
-    assert lab.loaded()
-    yield lambda value: guest.sh(f"echo {value} >{KPTR}")
-    guest.sh(f"echo 0 >{KPTR}")
 
 
 def test_hashed_by_default_is_the_default(guest):

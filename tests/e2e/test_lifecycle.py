@@ -5,11 +5,9 @@ import re
 import time
 
 from events import READY, Event
-from lab import DEBUGFS, DRIVER, STANDARD, errno
+from lab import DEBUGFS, DRIVER, READABLE, STANDARD, WRITABLE, errno
 
 BOOT = STANDARD
-READABLE = ("method", "size", "gfp", "context", "live", "pages", "stats")
-WRITABLE = ("method", "size", "gfp", "context", "press")
 FILES = (*READABLE, "press")
 WAITING = 15000
 UNBIND_SECONDS = 8

@@ -3,6 +3,8 @@
 
 import re
 
+import pytest
+
 from lab import PL061, Boot, node, nodes
 
 # Row -> CPUs of its guests: (quick, full).
@@ -26,6 +28,12 @@ def for_each_cpus(metafunc):
     choice = CPUS.get(option("--row"), ([1], [1]))[option("--scale") == "full"]
     if "cpus" in metafunc.fixturenames:
         metafunc.parametrize("cpus", choice, ids="{}cpu".format, scope="module")
+
+
+@pytest.fixture(name="boot", scope="module")
+def fixture_boot(cpus):
+    """A guest for each number of CPUs; for modules that take it as their own."""
+    return boot_of(cpus)
 
 
 def list_of(cpus):

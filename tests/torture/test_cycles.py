@@ -3,7 +3,8 @@
 
 import pytest
 
-from storm import CPUS, DEVICES, boot_of, emptied, figures_of, for_each_cpus
+import storm
+from storm import CPUS, DEVICES, boot_of, emptied, figures_of
 
 ROWS = ["kunit", "debug"]
 BOOT = boot_of(2)
@@ -15,13 +16,8 @@ SECONDS = 900
 UNBIND_US = {"kunit": 5000000, "debug": 20000000}
 SAID = r"^cycles \d+ texts \d+ gone \d+ refused \d+ slowest_us \d+$"
 
-pytest_generate_tests = for_each_cpus
-
-
-@pytest.fixture(name="boot", scope="module")
-def fixture_boot(cpus):
-    """A guest for each number of CPUs."""
-    return boot_of(cpus)
+pytest_generate_tests = storm.for_each_cpus
+fixture_boot = storm.fixture_boot
 
 
 def cycle(guest, what, cycles, readers, devices, before=":", after=":"):
@@ -34,7 +30,7 @@ def cycle(guest, what, cycles, readers, devices, before=":", after=":"):
     return figures
 
 
-def storm(irq, cpus):
+def storm_on(irq, cpus):
     """The commands that begin and end a storm from the last CPU."""
     begin = f"insmod /root/alloclab_inject.ko irq={irq} cpus={cpus - 1} ms={SECONDS * 1000}"
     return begin, "rmmod alloclab_inject"
@@ -50,7 +46,7 @@ def test_again_and_again(row, full, count, guest, lab, cpus, what, stormy):
     # The storm is one button's and then the other one's.
     for number, (name, irq) in enumerate(irqs.items()):
         part = cycles // 2 + cycles % 2 * number
-        begin, end = storm(irq, cpus) if stormy else (":", ":")
+        begin, end = storm_on(irq, cpus) if stormy else (":", ":")
         devices = [name] if what == "bind" else irqs
         got = cycle(guest, what, part, 2 if stormy else 0, devices, begin, end)
         assert (got["texts"] > 0) == stormy

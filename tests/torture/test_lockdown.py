@@ -5,13 +5,12 @@ import re
 
 import pytest
 
-from lab import Boot, Lab, errno
+from lab import KPTR, Boot, Lab, errno
 
 ROWS = ["debian"]
 # Nothing lifts a lockdown: the guest is for this module, and the module is loaded once.
 BOOT = Boot("lockdown")
 LOCKDOWN = "/sys/kernel/security/lockdown"
-KPTR = "/proc/sys/kernel/kptr_restrict"
 NOTICE = ("Lockdown: cat: use of kgdb/kdb to read kernel RAM is restricted; "
           "see man kernel_lockdown.7")
 NO_ADDRESS = "0" * 16

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from storm import CPUS, DEVICES, boot_of, emptied, for_each_cpus, list_of, settled
+import storm
+from storm import CPUS, DEVICES, boot_of, emptied, list_of, settled
 
 ROWS = ["kunit", "debug"]
 BOOT = boot_of(2)
@@ -19,13 +20,8 @@ BURSTS = {"kunit": ({1: 300, 2: 6000, 4: 200}, {1: 5000, 2: 100000, 4: 2000}),
 CHANGING = 8
 SECONDS = 900
 
-pytest_generate_tests = for_each_cpus
-
-
-@pytest.fixture(name="boot", scope="module")
-def fixture_boot(cpus):
-    """A guest for each number of CPUs."""
-    return boot_of(cpus)
+pytest_generate_tests = storm.for_each_cpus
+fixture_boot = storm.fixture_boot
 
 
 @pytest.fixture(name="part")

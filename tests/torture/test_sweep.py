@@ -18,7 +18,7 @@ import re
 import pytest
 
 from detectors import unreferenced
-from lab import DEBUGFS, DRIVER, STANDARD, Boot, Lab
+from lab import DEBUGFS, DRIVER, READABLE, STANDARD, Boot, Lab
 from sweep import DMA_DEBUG, KINDS, KMEMLEAK, MAP_IRQ, Sweep, Table, told
 
 ROWS = ["debug"]
@@ -37,7 +37,6 @@ REFUSED_LOAD = (r"^alloclab: (preload_\w+: allocation of \d+ bytes failed|"
                 r"debugfs: the directory cannot be made|the driver cannot be registered): ")
 REFUSED_PROBE = (r"^alloclab \S+: (probe with driver alloclab failed with error -1[12]|"
                  r"really_probe: driver_sysfs_add failed)$")
-READABLE = ["method", "size", "gfp", "context", "live", "pages", "stats"]
 WRITES = {"method": "vmalloc", "size": "64", "gfp": "kernel+zero", "context": "thread"}
 # What the kernel says where it goes without, or gives up.
 EXPECTED = [r"^kobject: kobject_add_internal failed for \S+ \(error: -12"]
