@@ -2,6 +2,7 @@
 """Fixtures: the kernel row of this run, a guest for each test module, a lab for each test."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +28,8 @@ def pytest_addoption(parser):
     parser.addoption("--scale", default="full", choices=["quick", "full"],
                      help="how much of the torture tests")
     parser.addoption("--figures", action="store_true", help="leave what was counted there too")
-    parser.addoption("--out", default=CLONE / "out/test", type=Path, help="where logs are left")
+    parser.addoption("--logs", default=CLONE / "out/test/pytest", type=Path,
+                     help="how the names of what is left begin")
 
 
 def pytest_configure(config):
@@ -42,36 +44,27 @@ def fixture_row(request):
     return Row.find(request.config.getoption("--row"))
 
 
-def share_of(config):
-    """The share of the test modules that is to run: which one, of how many."""
-    share, _, shares = config.getoption("--share").partition("/")
-    return int(share), int(shares)
-
-
-def name_of(config):
-    """What this run is called: the row, and which share of the tests."""
-    share, shares = share_of(config)
-    row = config.getoption("--row")
-    return row if shares == 1 else f"{row}.{share}"
-
-
 def pytest_collection_modifyitems(config, items):
     """Take this run's share; run modules that share a guest one after the other."""
-    share, shares = share_of(config)
-    row = config.getoption("--row")
-    modules = sorted({item.path for item in items
-                      if row in getattr(item.module, "ROWS", [row])})
-    mine = set(modules[share - 1::shares])
+    share, _, shares = config.getoption("--share").partition("/")
+    modules = sorted({item.path for item in items})
+    mine = set(modules[int(share) - 1::int(shares)])
     config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
     items[:] = [item for item in items if item.path in mine]
     items.sort(key=lambda item: (item.module.BOOT != STANDARD, item.module.BOOT.name))
 
 
-def compile_for_guest(source, directory):
-    """Compile a C program of the tests for the guest; return the program."""
-    program = directory / source.stem
-    subprocess.run(["aarch64-linux-gnu-gcc", "-O2", "-Wall", "-Werror", "-static", "-pthread",
-                    "-o", program, source], check=True)
+def program_for_guest(source):
+    """A C program of the tests, compiled for the guest if it or a header is newer."""
+    program = CLONE / "out/build/guest" / source.stem
+    newest = max(path.stat().st_mtime for path in [source, *source.parent.glob("*.h")])
+    if not program.is_file() or program.stat().st_mtime < newest:
+        program.parent.mkdir(parents=True, exist_ok=True)
+        # Others may do the same now.
+        made = program.with_suffix(f".{os.getpid()}")
+        subprocess.run(["aarch64-linux-gnu-gcc", "-O2", "-Wall", "-Werror", "-static", "-pthread",
+                        "-o", made, source], check=True)
+        made.rename(program)
     return program
 
 
@@ -125,7 +118,7 @@ class Guests:
 
 
 @pytest.fixture(scope="session", name="guests")
-def fixture_guests(request, row, tmp_path_factory):
+def fixture_guests(request, row):
     """The guests of this run, with the programs and modules that its tests may use."""
     modules, programs = ["alloclab", "alloclab_inject"], [*HERE.glob("e2e/*.c")]
     if any(item.path.parent.name == "torture" for item in request.session.items):
@@ -134,11 +127,9 @@ def fixture_guests(request, row, tmp_path_factory):
         if row.config().get("KUNIT") == "y":
             modules.append("alloclab_kunit")
     files = {f"root/{name}.ko": row.product(f"{name}.ko") for name in modules}
-    directory = tmp_path_factory.mktemp("guest")
-    for source in programs:
-        program = compile_for_guest(source, directory)
+    for program in map(program_for_guest, programs):
         files[f"root/{program.name}"] = program
-    guests = Guests(row, request.config.getoption("--out") / name_of(request.config), files)
+    guests = Guests(row, request.config.getoption("--logs"), files)
     yield guests
     guests.end()
 
@@ -218,8 +209,8 @@ def fixture_figures(request):
     yield figures
     if not request.config.getoption("--figures"):
         return
-    name = name_of(request.config)
-    (request.config.getoption("--out") / f"{name}.figures.json").write_text(json.dumps(figures))
+    logs = request.config.getoption("--logs")
+    logs.with_name(f"{logs.name}.figures.json").write_text(json.dumps(figures))
 
 
 @pytest.fixture(scope="session", name="count")

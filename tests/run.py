@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """make test, make kunit and make torture: KUnit suites, end-to-end tests, torture tests.
 
-Of the end-to-end tests, rows beyond those of WHOLE run the ones that are marked as core. A torture
-test says in its module on which rows it runs.
+Of the end-to-end tests, rows beyond those of WHOLE run the ones that are marked as core. The
+torture tests run on the rows that TORTURE says.
 The last line on stdout is `N passed, N failed`. A skipped test has failed.
 """
 
@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
-CLONE = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
+CLONE = HERE.parent
 sys.path.insert(0, str(CLONE / "scripts"))
 sys.dont_write_bytecode = True
 
@@ -33,15 +34,27 @@ from row import Row, RowError  # noqa: E402
 
 OUT = CLONE / "out/test"
 OUTS = {"e2e": OUT, "torture": CLONE / "out/torture"}
-ROWS = ["debian", "kunit", "6.18"]
+ROWS = ["debian", "kunit", "6.18", "debug"]
 WHOLE = ["debian", "kunit"]
+# Their detectors keep memory that other tests count: rows for torture tests alone.
+DETECTORS = ["debug"]
 # The tests of a row of WHOLE run in so many guests, each its share of the test modules.
 SHARES = 2
-# Row -> in how many guests its torture tests run.
-TORTURE = {"debug": 3, "kunit": 1, "debian": 1}
+# The modules of tests/torture and the row each runs on, those that take longest first.
+TORTURE = [
+    ("kunit", "storms"), ("debug", "sweep"), ("kunit", "cycles"), ("kunit", "fuzz"),
+    ("debug", "cycles"), ("debug", "storms"), ("debug", "fuzz"), ("debug", "crimes"),
+    ("debug", "suspend"), ("debug", "nodes"), ("kunit", "pressure"), ("debug", "slack"),
+    ("debug", "many"), ("kunit", "many"), ("debian", "suspend"), ("kunit", "fairness"),
+    ("debian", "fairness"), ("kunit", "security"), ("debian", "security"),
+    ("debian", "lockdown"),
+]
 # One more than the smallest supported machine has processors: a guest often waits.
 GUESTS = 3
 SILENCE_SECONDS = 8
+# What runs leave.
+LEFT_BY_KUNIT = ["ktap.log", "*.kunit.serial.log"]
+LEFT = [*LEFT_BY_KUNIT, "*.serial.log", "*.json", "*.txt", "*.xml"]
 # What the torture tests count, in the order of out/torture/torture.json.
 FIGURES = ["crimes", "crimes_caught", "sites_failed", "presses", "cycles", "inputs", "reports",
            "leaked_bytes"]
@@ -124,26 +137,26 @@ def follow(pytest, who, progress):
 
 
 class Job(NamedTuple):
-    """One run of pytest: a share of a directory's tests on a row."""
+    """One run of pytest: tests of a directory on a row."""
 
     row: Row
     suite: str          # a directory of tests/
-    options: Sequence[str] = ()
-    share: int = 1
-    shares: int = 1
+    name: str           # of these tests, among those of the suite on the row; may be empty
+    options: Sequence[str]
 
     def run(self, progress):
         """Run it; return the cases."""
+        STARTED.setdefault(self.suite, time.monotonic())
         suite = f"{self.suite}.{self.row.name}"
-        who = suite if self.shares == 1 else f"{suite}.{self.share}"
+        who = f"{suite}.{self.name}".rstrip(".")
         out = OUTS[self.suite]
         report = out / f"{who}.pytest.xml"
         # Not to be left running, however this process ends.
         command = ["setpriv", "--pdeathsig", "TERM",
                    sys.executable, "-B", "-u", "-m", "pytest", "-v", "--no-header", "--tb=short",
                    "--color=no", "-p", "no:cacheprovider", f"--junitxml={report}",
-                   f"--row={self.row.name}", f"--share={self.share}/{self.shares}",
-                   f"--out={out}", *self.options, f"tests/{self.suite}"]
+                   f"--row={self.row.name}", f"--logs={out / who.partition('.')[2]}",
+                   *self.options]
         with subprocess.Popen(command, cwd=CLONE, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as pytest:
             RUNNING.append(pytest)
@@ -164,18 +177,21 @@ class Job(NamedTuple):
 
 def e2e_jobs(rows, expression):
     """The end-to-end tests on these rows, the rows with many tests in shares."""
-    options = ["-k", expression] if expression else []
+    options = ["tests/e2e", *(["-k", expression] if expression else [])]
     jobs = []
     for row in rows:
         if row.name not in WHOLE:
-            jobs.append(Job(row, "e2e", [*options, "-m", "core"]))
+            jobs.append(Job(row, "e2e", "", [*options, "-m", "core"]))
         elif expression:
-            jobs.append(Job(row, "e2e", options))
+            jobs.append(Job(row, "e2e", "", options))
         else:
-            jobs += [Job(row, "e2e", (), share, SHARES) for share in range(1, SHARES + 1)]
+            jobs += [Job(row, "e2e", str(share), [*options, f"--share={share}/{SHARES}"])
+                     for share in range(1, SHARES + 1)]
     return jobs
 
 
+# suite -> when its first job was started.
+STARTED = {}
 RUNNING = []
 
 
@@ -188,15 +204,19 @@ def stop(*_):
 
 def torture_jobs(rows, scale, expression):
     """The torture tests on those of these rows that have some."""
+    found = sorted(path.stem.removeprefix("test_") for path in HERE.glob("torture/test_*.py"))
+    if found != sorted({name for _, name in TORTURE}):
+        raise RowError(f"tests/run.py: TORTURE has not all of {' '.join(found)}, or others")
     options = [f"--scale={scale}", "--figures", *(["-k", expression] if expression else [])]
-    return [Job(row, "torture", options, share, TORTURE[row.name])
-            for row in rows if row.name in TORTURE
-            for share in range(1, TORTURE[row.name] + 1)]
+    rows = {row.name: row for row in rows}
+    return [Job(rows[row], "torture", name, [f"tests/torture/test_{name}.py", *options])
+            for row, name in TORTURE if row in rows]
 
 
-def torture_report(seconds, failed):
+def torture_report(failed):
     """Write out/torture/torture.json and print it by kind; return a failure of its own, if any."""
     out = OUTS["torture"]
+    seconds = time.monotonic() - STARTED["torture"]
     kinds = {}
     for path in sorted(out.glob("*.figures.json")):
         for kind, figures in json.loads(path.read_text(encoding="utf-8")).items():
@@ -227,21 +247,18 @@ def arguments_of_command():
     """The command's arguments."""
     parser = argparse.ArgumentParser(description="The main job of make test, kunit, torture.")
     parser.add_argument("--only", choices=["kunit", "torture"], help="only these tests")
-    parser.add_argument("--scale", choices=["quick", "full"], default="full",
+    parser.add_argument("--scale", choices=["quick", "full"], default="quick",
                         help="how much of the torture tests (default: %(default)s)")
     parser.add_argument("--kernel", nargs="+", default=ROWS, metavar="ROW",
                         help="rows of scripts/kernels (default: %(default)s)")
-    parser.add_argument("-k", metavar="EXPRESSION", help="only these end-to-end or torture tests")
+    parser.add_argument("-k", metavar="EXPRESSION",
+                        help="of the end-to-end and torture tests only these")
     return parser.parse_args()
 
 
-def clear(only):
+def clear(directory, names):
     """Remove what an earlier run of the same tests has left."""
-    directory = OUTS["torture" if only == "torture" else "e2e"]
     directory.mkdir(parents=True, exist_ok=True)
-    names = ["ktap.log", "*.kunit.serial.log"]
-    if only != "kunit":
-        names += ["*.serial.log", "*.json", "*.txt", "*.xml"]
     for left in [path for name in names for path in directory.glob(name)]:
         left.unlink(missing_ok=True)
 
@@ -250,19 +267,23 @@ def main():
     """Run the tests; return the exit status."""
     arguments = arguments_of_command()
     rows = [Row.find(name) for name in arguments.kernel]
-    clear(arguments.only)
+    ordinary = [row for row in rows if row.name not in DETECTORS]
     progress = Progress()
-    cases = []
+    cases, e2e, torture = [], [], []
     if arguments.only != "torture":
-        for row in rows:
+        clear(OUT, LEFT_BY_KUNIT if arguments.only else LEFT)
+        for row in ordinary:
             if not row.stock and row.config().get("KUNIT") == "y":
                 cases += run_kunit(row, progress)
-    if arguments.only == "torture":
-        cases += run_jobs(torture_jobs(rows, arguments.scale, arguments.k), progress)
-        failed = any(case.failure for case in cases)
-        cases += torture_report(time.monotonic() - progress.start, failed)
-    elif not arguments.only:
-        cases += run_jobs(e2e_jobs(rows, arguments.k), progress)
+    if not arguments.only:
+        e2e = e2e_jobs(ordinary, arguments.k)
+    if arguments.only != "kunit":
+        clear(OUTS["torture"], LEFT)
+        torture = torture_jobs(rows, arguments.scale, arguments.k)
+    cases += run_jobs([*e2e, *torture], progress)
+    if torture:
+        cases += torture_report(any(case.failure for case in cases))
+    if not arguments.only:
         junit.write(OUT / "junit.xml", cases)
     failed = sum(bool(case.failure) for case in cases)
     for case in cases:

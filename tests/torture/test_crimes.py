@@ -8,7 +8,6 @@ import pytest
 from detectors import complaints, unreferenced
 from lab import Boot
 
-ROWS = ["debug"]
 BOOT = Boot("crimes", memory=384)
 MODULE = "/root/alloclab_crime.ko"
 

@@ -6,7 +6,6 @@ import pytest
 import storm
 from storm import CPUS, DEVICES, boot_of, emptied, figures_of
 
-ROWS = ["kunit", "debug"]
 BOOT = boot_of(2)
 # Of each kind, over all numbers of CPUs: (quick, full).
 CYCLES = {"kunit": (18, 1000), "debug": (2, 100)}

@@ -9,7 +9,6 @@ import pytest
 from detectors import complaints
 from lab import PL061, Boot, Lab, node, nodes
 
-ROWS = ["kunit", "debian"]
 BOOTS = {cpus: Boot(f"fairness{cpus}", cpus=cpus, overlays=(PL061, nodes(
     node("fast", 4, "debounce-interval = <0>", 'alloclab,method = "kzalloc"',
          "alloclab,size = <0x100000>")))) for cpus in (1, 2)}

@@ -8,7 +8,6 @@ from detectors import unreferenced
 from events import parse_remark
 from lab import DROPPED, Boot
 
-ROWS = ["debug", "kunit"]
 BOOT = Boot("fuzz", memory=1024)
 SEEDS = (Path(__file__).parent / "seeds").read_text(encoding="ascii")
 SEED = 4

@@ -7,7 +7,6 @@ import pytest
 
 from lab import KPTR, Boot, Lab, errno
 
-ROWS = ["debian"]
 # Nothing lifts a lockdown: the guest is for this module, and the module is loaded once.
 BOOT = Boot("lockdown")
 LOCKDOWN = "/sys/kernel/security/lockdown"

@@ -6,7 +6,6 @@ import time
 from events import parse_all, parse_stats
 from lab import DEBUGFS, PL061, Boot, nodes
 
-ROWS = ["kunit", "debug"]
 BUTTONS = 64
 # Presses of each button: (quick, full).
 PRESSES = {"kunit": (20, 300), "debug": (2, 40)}

@@ -10,7 +10,6 @@ from detectors import unreferenced
 from events import PREFIX, READY
 from lab import DEBUGFS, DRIVER, PL061, PROBE_FAILED, Boot, Button, Lab, nodes
 
-ROWS = ["debug"]
 
 ENXIO, EBUSY, EINVAL = 6, 16, 22
 SIM_LINES = 32

@@ -7,7 +7,6 @@ import time
 from lab import PL061, Boot, node, nodes
 from storm import emptied, figures_of, settled
 
-ROWS = ["kunit"]
 BOOT = Boot("pressure", overlays=(PL061, nodes(node("fast", 4, "debounce-interval = <0>"))),
             memory=64)
 # What is pressed: method, size, and how many presses: (quick, full).

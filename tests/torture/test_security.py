@@ -5,7 +5,6 @@ import re
 
 from lab import KPTR, READABLE, STANDARD
 
-ROWS = ["debian", "kunit"]
 BOOT = STANDARD
 MODES = (0, 1, 2)
 # The kernel's half of the address space.

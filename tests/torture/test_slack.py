@@ -5,7 +5,6 @@ import re
 
 from lab import Boot
 
-ROWS = ["debug"]
 # Of the suites, what is about zeroing: the detectors keep freed memory, which others count.
 BOOT = Boot("slack", memory=1024, append="kunit.filter_glob=alloclab_method.*zero*")
 SIZES = (1, 65, 4097)

@@ -8,7 +8,6 @@ import pytest
 import storm
 from storm import CPUS, DEVICES, boot_of, emptied, list_of, settled
 
-ROWS = ["kunit", "debug"]
 BOOT = boot_of(2)
 # Over all numbers of CPUs and both contexts: (quick, full).
 EDGES = {"kunit": (48000, 1000000), "debug": (2000, 100000)}

@@ -6,7 +6,6 @@ import time
 from detectors import unreferenced
 from lab import PL061, Boot, node, nodes
 
-ROWS = ["debian", "debug"]
 BOOT = Boot("suspend", memory=1024, overlays=(PL061, nodes(node("other", 4))))
 RTC = "/sys/class/rtc/rtc0"
 # It takes about one to fall asleep.

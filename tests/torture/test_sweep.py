@@ -21,7 +21,6 @@ from detectors import unreferenced
 from lab import DEBUGFS, DRIVER, READABLE, STANDARD, Boot, Lab
 from sweep import DMA_DEBUG, KINDS, KMEMLEAK, MAP_IRQ, Sweep, Table, told
 
-ROWS = ["debug"]
 BOOT = Boot("sweep", overlays=STANDARD.overlays, memory=1024)
 AUTOPROBE = "/sys/bus/platform/drivers_autoprobe"
 LOAD = "load /root/alloclab.ko preload_kmalloc=64 preload_vmalloc=4096"
@@ -48,7 +47,8 @@ def fixture_table(request):
     table = Table()
     yield table
     print(table)
-    (request.config.getoption("--out") / "sweep.txt").write_text(str(table), encoding="utf-8")
+    sweep_txt = request.config.getoption("--logs").with_name("sweep.txt")
+    sweep_txt.write_text(str(table), encoding="utf-8")
 
 
 @pytest.fixture(name="sweep")
