@@ -14,6 +14,7 @@ DEBUGFS = "/sys/kernel/debug/alloclab"
 READABLE = ("method", "size", "gfp", "context", "live", "pages", "stats")
 WRITABLE = ("method", "size", "gfp", "context", "press")
 KPTR = "/proc/sys/kernel/kptr_restrict"
+CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
 DRIVER = "/sys/bus/platform/drivers/alloclab"
 UNLOAD = "{ ! grep -q '^alloclab ' /proc/modules || rmmod alloclab; }"
 ERRORS = {
@@ -52,12 +53,22 @@ def nodes(*bodies):
     return f"/dts-v1/;\n/plugin/;\n&{{/}} {{\n{text}\n}};\n"
 
 
-def node(name, line, *properties, compatible="alloclab,button", trigger=2):
-    """The body of a node on a line of the PL061; the driver passes its own trigger."""
-    fixed = [f'compatible = "{compatible}"', "interrupt-parent = <&gpio>"]
+def node(name, line, *properties, compatible="alloclab,button", trigger=2, parent="gpio"):
+    """The body of a node on a line of the PL061, or of `bank`; the driver has its own trigger."""
+    fixed = [f'compatible = "{compatible}"', f"interrupt-parent = <&{parent}>"]
     if line is not None:
         fixed.append(f"interrupts = <{line} {trigger}>")
     return f"{name} {{ " + " ".join(f"{entry};" for entry in [*fixed, *properties]) + " }"
+
+
+def bank(lines):
+    """The body of a simulated controller with so many lines, called `sim`; see CHIP."""
+    # Only a line in use as an input raises edges.
+    hogs = " ".join(f'hog{line} {{ gpio-hog; gpios = <{line} 0>; input; line-name = "sim{line}"; }};'
+                    for line in range(lines))
+    return ('gpio-sim { compatible = "gpio-simulator"; sim: bank0 { gpio-controller; '
+            "#gpio-cells = <2>; interrupt-controller; #interrupt-cells = <2>; "
+            f"ngpios = <{lines}>; {hogs} }}; }}")
 
 
 def errno(result):

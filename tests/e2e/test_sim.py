@@ -3,10 +3,9 @@
 
 import pytest
 
-from lab import DRIVER, GPIO_SIM, PL061, Boot
+from lab import CHIP, DRIVER, GPIO_SIM, PL061, Boot
 
 BOOT = Boot("sim", overlays=[PL061, GPIO_SIM], kernel_modules=["gpio-sim"])
-CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
 PULL = f"{CHIP}/sim_gpio0/pull"
 
 

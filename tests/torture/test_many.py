@@ -4,34 +4,21 @@
 import time
 
 from events import parse_all, parse_stats
-from lab import DEBUGFS, PL061, Boot, nodes
+from lab import CHIP, DEBUGFS, PL061, Boot, bank, node, nodes
 
 BUTTONS = 64
 # Presses of each button: (quick, full).
 PRESSES = {"kunit": (20, 300), "debug": (2, 40)}
 CPUS = 4
-CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
 SECONDS = 600
 LOST_SECONDS = 120
 # Every method but the one that has one buffer for all buttons.
 METHODS = "$(sed 's/\\[cycle\\]//; s/ static / /' sim0/method)"
 
 
-def bank(buttons):
-    """An overlay with a simulated controller of so many lines, and a button on each."""
-    lines = range(buttons)
-    # Only a line in use as an input raises edges.
-    hogs = "".join(f'hog{line} {{ gpio-hog; gpios = <{line} 0>; input; line-name = "sim{line}"; }};'
-                   for line in lines)
-    return nodes(
-        'gpio-sim { compatible = "gpio-simulator"; sim: bank0 { gpio-controller; '
-        "#gpio-cells = <2>; interrupt-controller; #interrupt-cells = <2>; "
-        f'ngpios = <{buttons}>; gpio-sim,label = "alloclab-sim"; {hogs} }}; }}',
-        *(f'sim{line} {{ compatible = "alloclab,button"; interrupt-parent = <&sim>; '
-          f"interrupts = <{line} 2>; debounce-interval = <0>; }}" for line in lines))
-
-
-BOOT = Boot("many", overlays=(PL061, bank(BUTTONS)), memory=1024, cpus=CPUS)
+BOOT = Boot("many", memory=1024, cpus=CPUS, overlays=(PL061, nodes(bank(BUTTONS), *(
+    node(f"sim{line}", line, "debounce-interval = <0>", parent="sim")
+    for line in range(BUTTONS)))))
 
 
 def all_stats(guest):

@@ -8,8 +8,7 @@ import pytest
 
 from detectors import unreferenced
 from events import PREFIX, READY
-from lab import DEBUGFS, DRIVER, PL061, PROBE_FAILED, Boot, Button, Lab, nodes
-
+from lab import CHIP, DEBUGFS, DRIVER, PL061, PROBE_FAILED, Boot, Button, Lab, bank, nodes
 
 ENXIO, EBUSY, EINVAL = 6, 16, 22
 SIM_LINES = 32
@@ -26,7 +25,6 @@ NODE_LINES, NODE_BYTES = 2, 1000
 # a line that it interrupted.
 BEYOND = r"^WARNING: kernel/irq/irqdomain\.c:\d+ at irq_domain_associate"
 REPLAYED = "** replaying previous printk message **"
-CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
 
 # Property -> a value that would be right, if it is a string.
 STRINGS = {"alloclab,method": b"kmalloc", "alloclab,gfp": b"atomic",
@@ -243,14 +241,8 @@ NODES = [
     good("neighbour", ON_GPIO, "interrupts = <4 2>"),
     good("original", ON_GPIO, "interrupts = <6 2>"),
 ]
-HOGS = " ".join(
-    f'hog{line} {{ gpio-hog; gpios = <{line} 0>; input; line-name = "line{line}"; }};'
-    for line in range(SIM_LINES))
-SIM = ('gpio-sim { compatible = "gpio-simulator"; sim: bank0 { gpio-controller; '
-       "#gpio-cells = <2>; interrupt-controller; #interrupt-cells = <2>; "
-       f"ngpios = <{SIM_LINES}>; {HOGS} }}; }}")
 BOOT = Boot("nodes", memory=MEMORY_MIB, overlays=[PL061, nodes(
-    SIM, "other: other { }", *(node.body() for node in NODES))])
+    bank(SIM_LINES), "other: other { }", *(node.body() for node in NODES))])
 BAD = [node for node in NODES if node.message]
 GOOD = [node for node in NODES if node.bound]
 
