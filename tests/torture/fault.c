@@ -8,9 +8,9 @@
  * Before each, the actions -p prepare it; after it come the actions -a, with no
  * failure. What is to fail, slabs or pages, is set up before in debugfs.
  *
- * Counted are the allocations of this process or, with -t, of the thread COMM. With
- * -d, for what no thread does, the first n in a row fail: those that match the
- * filters in the debugfs directory of that kind of failure.
+ * Counted are the allocations of this process or, with -t, of the thread COMM; with
+ * -d, for what no thread does, those that match the filters in the debugfs directory
+ * of that kind of failure.
  *
  * An action is one of
  *	load FILE [PARAMETERS]	finit_module()
@@ -298,21 +298,13 @@ static int fail_nth_of(const char *comm)
 	return file;
 }
 
-/* Open what says how many allocations are left to go. */
-static int open_count(const char *comm, const char *directory)
+/* Open a file of the debugfs directory of a kind of failure. */
+static int open_setting(const char *directory, const char *name)
 {
 	char path[300];
-	int file;
 
-	if (directory) {
-		snprintf(path, sizeof(path), "%s/times", directory);
-		file = open(path, O_RDWR);
-	} else {
-		file = fail_nth_of(comm);
-	}
-	if (file < 0)
-		fail("nothing to count with");
-	return file;
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return open(path, O_RDWR);
 }
 
 static void set_count(int file, const char *text)
@@ -331,33 +323,93 @@ static long get_count(int file)
 	return strtol(text, NULL, 10);
 }
 
+struct run {
+	struct list before;
+	const char *operation, *comm, *directory;
+	int error;
+};
+
+/*
+ * Prepare and carry out the operation, its n-th allocation failed; with a directory,
+ * the one that its interval says. Return what is left of the count.
+ */
+static long run(struct run *what, int n)
+{
+	struct action action;
+	char text[16];
+	long left;
+	int file;
+
+	for (int i = 0; i < what->before.count; i++) {
+		int error = carry_out(what->before.actions[i]);
+
+		if (error) {
+			errno = error;
+			fail("%s", what->before.actions[i]);
+		}
+	}
+	show_log(false);
+	if (prepare(&action, what->operation))
+		fail("%s", what->operation);
+	/* Each time: a thread may be another one than the last time. */
+	file = what->directory ? open_setting(what->directory, "times") : fail_nth_of(what->comm);
+	if (file < 0)
+		fail("nothing to count with");
+	snprintf(text, sizeof(text), "%d", what->directory ? 1 : n);
+	set_count(file, text);
+	what->error = perform(&action);
+	left = get_count(file);
+	set_count(file, "0");
+	close(file);
+	close(action.file);
+	return left;
+}
+
+/*
+ * Have the n-th allocation from now on fail. The kernel fails the last one of each
+ * interval, and does not say where it is in one: so one is brought to its end.
+ */
+static void begin_interval(struct run *what, int n)
+{
+	char text[16];
+	int file = open_setting(what->directory, "interval");
+
+	if (file < 0)
+		fail("no interval");
+	snprintf(text, sizeof(text), "%d", n);
+	set_count(file, text);
+	close(file);
+	/* Each time it comes nearer, or there is nothing that allocates. */
+	for (int i = 0; n > 1 && i < n && run(what, n); i++)
+		;
+}
+
 int main(int argc, char **argv)
 {
-	struct list before = { 0 }, after = { 0 };
-	char *comm = NULL, *directory = NULL, *operation = NULL, text[16];
-	struct action action;
-	int option, file, error, n = 1, step = 1;
+	struct run what = { 0 };
+	struct list after = { 0 };
+	int option, error, n = 1, step = 1;
 	long left = 0;
 
 	while ((option = getopt(argc, argv, "t:d:s:f:p:o:a:")) != -1) {
-		struct list *list = option == 'p' ? &before : &after;
+		struct list *list = option == 'p' ? &what.before : &after;
 
 		if (option == 't')
-			comm = optarg;
+			what.comm = optarg;
 		else if (option == 'd')
-			directory = optarg;
+			what.directory = optarg;
 		else if (option == 's')
 			step = atoi(optarg);
 		else if (option == 'f')
 			n = atoi(optarg);
 		else if (option == 'o')
-			operation = optarg;
+			what.operation = optarg;
 		else if (option != '?' && list->count < MAX_ACTIONS)
 			list->actions[list->count++] = optarg;
 		else
 			return 255;
 	}
-	if (!operation || step < 1 || n < 1)
+	if (!what.operation || step < 1 || n < 1)
 		return 255;
 
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
@@ -367,27 +419,10 @@ int main(int argc, char **argv)
 		fail("mlockall");
 
 	for (; !left && n <= MAX_SITES; n += step) {
-		for (int i = 0; i < before.count; i++) {
-			error = carry_out(before.actions[i]);
-			if (error) {
-				errno = error;
-				fail("%s", before.actions[i]);
-			}
-		}
-		show_log(false);
-		if (prepare(&action, operation))
-			fail("%s", operation);
-		/* Each time: a thread may be another one than the last time. */
-		file = open_count(comm, directory);
-		snprintf(text, sizeof(text), "%d", n);
-		set_count(file, text);
-		error = perform(&action);
-		left = get_count(file);
-		set_count(file, "0");
-		close(file);
-		close(action.file);
-
-		printf("site %d %s %ld\n", n, name_of(error), left);
+		if (what.directory)
+			begin_interval(&what, n);
+		left = run(&what, n);
+		printf("site %d %s %ld\n", n, name_of(what.error), left);
 		show_log(true);
 		for (int i = 0; i < after.count; i++) {
 			error = carry_out(after.actions[i]);

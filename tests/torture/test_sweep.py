@@ -325,7 +325,7 @@ def test_press_in_thread(guest, sweep, full):
 
 
 def test_press_in_interrupt(guest, sweep, full):
-    """fail-nth does not count there: so the first n fail, n = 1, 2, ..., in the module's code."""
+    """fail-nth does not count there: so what the module's code allocates is counted."""
     guest.sh(f"insmod /root/alloclab.ko; echo {HARD} >{DRIVER}/bind")
     irq = irq_of(guest, HARD)
     text = int(guest.sh("cat /sys/module/alloclab/sections/.text"), 16)
