@@ -6,7 +6,7 @@ import re
 from lab import Boot
 
 # Of the suites, what is about zeroing: the detectors keep freed memory, which others count.
-BOOT = Boot("slack", memory=1024, append="kunit.filter_glob=alloclab_method.*zero*")
+BOOT = Boot("slack", append="kunit.filter_glob=alloclab_method.*zero*")
 SIZES = (1, 65, 4097)
 MORE_SIZES = (7, 63, 100, 129, 1025, 2047, 4095, 12289, 100001)
 
