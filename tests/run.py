@@ -57,7 +57,7 @@ LEFT_BY_KUNIT = ["ktap.log", "*.kunit.serial.log"]
 LEFT = [*LEFT_BY_KUNIT, "*.serial.log", "*.json", "*.txt", "*.xml"]
 # What the torture tests count, in the order of out/torture/torture.json.
 FIGURES = ["crimes", "crimes_caught", "sites_failed", "presses", "cycles", "inputs", "reports",
-           "leaked_bytes"]
+           "leaked_bytes", "seconds"]
 # pytest's status when it has found none.
 NO_TESTS = 5
 
@@ -216,19 +216,19 @@ def torture_jobs(rows, scale, expression):
 def torture_report(failed):
     """Write out/torture/torture.json and print it by kind; return a failure of its own, if any."""
     out = OUTS["torture"]
-    seconds = time.monotonic() - STARTED["torture"]
-    kinds = {}
-    for path in sorted(out.glob("*.figures.json")):
-        for kind, figures in json.loads(path.read_text(encoding="utf-8")).items():
-            kinds.setdefault(kind, Counter()).update(figures)
+    kinds = {name: Counter() for name in sorted({name for _, name in TORTURE})}
+    for path in out.glob("*.figures.json"):
+        kinds[path.name.split(".")[-3]].update(json.loads(path.read_text(encoding="utf-8")))
         path.unlink()
     total = sum(kinds.values(), Counter())
-    summary = {name: total[name] for name in FIGURES} | {"seconds": round(seconds, 1)}
+    total["seconds"] = round(time.monotonic() - STARTED["torture"], 1)
+    summary = {name: total[name] for name in FIGURES}
     (out / "torture.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    print("".join(f"{name:>16}" for name in ("", *FIGURES)))
-    for kind, figures in kinds.items():
-        print(f"{kind:>16}" + "".join(f"{figures[name]:>16}" for name in FIGURES))
-    print(f"{'all':>16}" + "".join(f"{total[name]:>16}" for name in FIGURES))
+    for path in sorted(out.glob("sweep.txt")):
+        print(path.read_text(encoding="utf-8"))
+    print("".join(f"{name:>14}" for name in ("", *FIGURES)))
+    for kind, figures in [*kinds.items(), ("all", total)]:
+        print(f"{kind:>14}" + "".join(f"{figures[name]:>14}" for name in FIGURES))
     bad = [name for name in ("reports", "leaked_bytes") if total[name]]
     if total["crimes"] != total["crimes_caught"]:
         bad.append("crimes_caught")

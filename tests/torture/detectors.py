@@ -2,18 +2,27 @@
 """What the kernel says when something is wrong, and how it is asked for leaks."""
 
 import re
+from typing import NamedTuple, Sequence
 
 COMPLAINTS = re.compile(
     r"BUG:|BUG [a-zA-Z]|WARNING:|Oops|Unable to handle|Internal error|Kernel panic|UBSAN:|"
     r"refcount_t:|scheduling while atomic|sleeping function|INFO: task|rcu:.*stall|"
-    r"blocked for more than|lockup|Object already free|kmemleak: \d+ new suspected|"
+    r"blocked for more than|lockup|LOCKUP|nobody cared|active IRQ thread|"
+    r"Object already free|pool_check_block|pool_block_err|dma_pool_destroy|"
+    r"kmemleak: \d+ new suspected|Leaked|Objects remaining|"
     r"device driver frees DMA memory|DMA-API: .*device driver|DMA-API: .*pending|"
-    r"kobject_add_internal failed|Leaked|Objects remaining|dma_pool_destroy|"
-    r"rust_kernel: panicked")
+    r"kobject_add_internal failed|duplicate filename|already exists in|"
+    r"rust_kernel: panicked|"
+    # A detector that gives up.
+    r"INFO: trying to register|dma-debug disabled|debugging out of memory|"
+    r"kmemleak: Kernel memory leak detector disabled")
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
 # kmemleak says nothing of what is younger than 5 seconds.
 YOUNG_SECONDS = 5.5
 LEAK_SECONDS = 300
+# What lockdep and the DMA debugging say of themselves while they are on and have found nothing.
+AWAKE = {"PROVE_LOCKING": ("grep ^.debug_locks: /proc/lockdep_stats", r" debug_locks: +1\n"),
+         "DMA_API_DEBUG": ("cd /sys/kernel/debug/dma-api && cat disabled error_count", r"N\n0\n")}
 
 
 def complaints(lines, expected=()):
@@ -33,3 +42,32 @@ def unreferenced(guest):
         "for cache in /sys/kernel/slab/*/shrink; do echo 1 >$cache; done; "
         f"echo scan >{KMEMLEAK}; echo scan >{KMEMLEAK}; found=$(cat {KMEMLEAK}); "
         '[ -z "$found" ] || break; done; echo -n "$found"', LEAK_SECONDS)
+
+
+class Found(NamedTuple):
+    """What is found when a guest is looked back at."""
+
+    reports: Sequence[str]
+    leaked_bytes: int
+    wrong: Sequence[str]        # both in words, and which detector is not awake any more
+
+
+def look_back(guest):
+    """Search a guest's whole log and its memory, and see that its detectors are still awake.
+
+    What tests asked for is in the guest's list `excused`.
+    """
+    config = guest.row.config()
+    wrong = []
+    for option, (command, answer) in AWAKE.items():
+        if config.get(option) == "y":
+            said = guest.run(command).output
+            if not re.fullmatch(answer, said):
+                wrong.append(f"{option}: {said}")
+    leaks = unreferenced(guest) if config.get("DEBUG_KMEMLEAK") == "y" else ""
+    if leaks:
+        wrong.append(leaks)
+    sizes = re.findall(r"^unreferenced object 0x\w+ \(size (\d+)\)", leaks, re.MULTILINE)
+    guest.mark()
+    reports = complaints(guest.log.lines(), guest.excused)
+    return Found(reports, sum(map(int, sizes)), [*reports, *wrong])

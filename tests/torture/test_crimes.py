@@ -35,13 +35,13 @@ def test_crime_is_caught(guests, count, crime):
     assert "Operation canceled" in result.output, result
     if "leak" in crime:
         unreferenced(guest)
-    count("crimes", "crimes")
+    count("crimes")
     lines = guest.log_since(start)
     assert f"alloclab_crime: committed {crime}" in lines
     # By what every other test fails by, and by name.
     caught = [line for line in complaints(lines) if re.search(CRIMES[crime], line)]
     assert caught, guest.log.tail()
-    count("crimes", "crimes_caught")
+    count("crimes_caught")
 
 
 def test_no_crime_no_report(guests):

@@ -50,7 +50,7 @@ def test_again_and_again(row, full, count, guest, lab, cpus, what, stormy):
         got = cycle(guest, what, part, 2 if stormy else 0, devices, begin, end)
         assert (got["texts"] > 0) == stormy
         assert got["slowest_us"] < UNBIND_US[row.name]
-        count("cycles", "cycles", part)
+        count("cycles", part)
         if what == "load":
             lab.load()
         # It took edges until the storm was over, or kept one from then.

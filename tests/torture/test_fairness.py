@@ -6,13 +6,12 @@ import time
 
 import pytest
 
-from detectors import complaints
-from lab import PL061, Boot, Lab, node, nodes
+from lab import PL061, Boot, node, nodes
 
-BOOTS = {cpus: Boot(f"fairness{cpus}", cpus=cpus, overlays=(PL061, nodes(
+CPUS = (1, 2)
+BOOT = Boot("fairness2", overlays=(PL061, nodes(
     node("fast", 4, "debounce-interval = <0>", 'alloclab,method = "kzalloc"',
-         "alloclab,size = <0x100000>")))) for cpus in (1, 2)}
-BOOT = BOOTS[2]
+         "alloclab,size = <0x100000>"))))
 # Of 1 MiB each, they are more than can be carried out while it is measured.
 STORM = 100000
 OTHER_PRESSES = 4
@@ -20,16 +19,17 @@ MEASURED = re.compile(r"windows=(\d+) starved=(\d+) gap_us=\d+ share=\d+ presses
                       r"press_us=(\d+)\n")
 
 
-@pytest.mark.parametrize("cpus", BOOTS)
-def test_storm_of_waiting_presses(guests, count, full, cpus):
-    guest = guests.get(BOOTS[cpus])
-    booted = guest.mark()
-    lab = Lab(guest)
-    lab.load()
+@pytest.fixture(name="boot", scope="module", params=CPUS, ids="{}cpu".format)
+def fixture_boot(request):
+    """A guest for each number of CPUs."""
+    return BOOT._replace(name=f"fairness{request.param}", cpus=request.param)
+
+
+def test_storm_of_waiting_presses(boot, guest, lab, count, full):
     storm, other = lab.button("fast"), lab.button()
     thread = guest.sh(f"grep -l '^irq/{storm.irq()}-' /proc/[0-9]*/comm").split("/")[2]
     guest.sh(f"/root/ticks idle {thread}")
-    storm.inject(STORM, cpus=str(cpus - 1))
+    storm.inject(STORM, cpus=str(boot.cpus - 1))
     assert storm.counters("edges") == (STORM,)
 
     milliseconds = 10000 if full else 3000
@@ -55,6 +55,4 @@ def test_storm_of_waiting_presses(guests, count, full, cpus):
     assert (edges, bounces, allocs + frees + failures) == (STORM, 0, STORM)
     assert (storm.live() is None) == (allocs == frees)
     assert other.counters("edges", "presses", "bounces") == (OTHER_PRESSES, OTHER_PRESSES, 0)
-    count("fairness", "presses", STORM + OTHER_PRESSES)
-    lab.finish()
-    assert not complaints(guest.log_since(booted))
+    count("presses", STORM + OTHER_PRESSES)

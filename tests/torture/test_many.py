@@ -45,7 +45,7 @@ def test_each_button_counts_its_own(row, full, count, guest, lab):
         assert counters["allocs"] - counters["frees"] == (counters["bytes_held"] > 0), name
         # One buffer for all: whoever finds it in use does not get it.
         assert counters["failures"] == methods["static"]["failures"], name
-        count("buttons", "presses", presses)
+        count("presses", presses)
 
 
 def test_unload_while_all_hold(guest, lab):

@@ -85,4 +85,4 @@ def test_memory_runs_out(full, count, guest, lab):
     assert again["failures"] == counters["failures"]
     for method, counts in button.stats()[1].items():
         assert counts["allocs"] == methods[method]["allocs"] + 1
-    count("pressure", "presses", edges + cycle)
+    count("presses", edges + cycle)

@@ -58,7 +58,7 @@ def test_no_address_but_to_root_in_mode_1(guest, lab, button, restrict, full, co
             assert button.press().address == got.address
             # Of what was freed, nothing is told.
             assert (button.read("live"), button.read("pages")) == ("none\n", "none\n")
-            count("security", "presses", 2)
+            count("presses", 2)
     assert contexts == {"thread", "hard"}
 
     # Page frame numbers tell root the addresses of the linear mapping, which nothing else may.

@@ -50,7 +50,7 @@ def test_every_press_of_a_storm(part, count, cpus, buttons):
         allocs = [method["allocs"] for method in button.stats()[1].values() if method["allocs"]]
         assert sum(allocs) == edges // 2 + 1 and max(allocs) - min(allocs) <= 1
         emptied(button, edges)
-        count("storms", "presses", edges)
+        count("presses", edges)
 
 
 def test_last_press_of_each_burst(row, full, count, guest, cpus, buttons):
@@ -64,7 +64,7 @@ def test_last_press_of_each_burst(row, full, count, guest, cpus, buttons):
         assert int(said[1]) == bursts
         edges = int(said[2])
         assert emptied(button, edges)["failures"] == 0
-        count("storms", "presses", edges)
+        count("presses", edges)
 
 
 def test_settings_change_in_a_storm(part, count, cpus, buttons):
@@ -78,4 +78,4 @@ def test_settings_change_in_a_storm(part, count, cpus, buttons):
             f"echo default >size; {back}"))
         assert rounds > 0
         assert emptied(button, edges, rounds)["failures"] == 0
-        count("storms", "presses", edges + rounds)
+        count("presses", edges + rounds)

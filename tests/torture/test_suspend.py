@@ -3,13 +3,12 @@
 
 import time
 
-from detectors import unreferenced
 from lab import PL061, Boot, node, nodes
 
-BOOT = Boot("suspend", memory=1024, overlays=(PL061, nodes(node("other", 4))))
+BOOT = Boot("suspend", overlays=(PL061, nodes(node("other", 4))))
 RTC = "/sys/class/rtc/rtc0"
-# It takes about one to fall asleep.
-WAKE_SECONDS = 3
+# It takes about one to fall asleep, longer where others keep the host busy.
+WAKE_SECONDS = 8
 # Context, method, whether it is held beforehand: the press frees then, and allocates otherwise.
 ROUNDS = [("thread", "vmalloc", True), ("hard", "kmalloc", False), ("hard", "coherent", True)]
 MORE_ROUNDS = [("thread", "coherent", False), ("thread", "kmalloc", True),
@@ -39,7 +38,7 @@ def without_age(live):
     return {key: value for key, value in live.items() if key != "age_ns"}
 
 
-def test_press_while_asleep(row, guest, lab, button, full, count):
+def test_press_while_asleep(guest, lab, button, full, count):
     other = lab.button("other")
     for context, method, held in ROUNDS + MORE_ROUNDS * full:
         lab.rebind()
@@ -72,13 +71,11 @@ def test_press_while_asleep(row, guest, lab, button, full, count):
         assert button.counters("edges", "presses") == (2, presses + 2)
         allocs, frees, held_bytes = button.counters("allocs", "frees", "bytes_held")
         assert allocs - frees == int(held) == bool(held_bytes)
-        count("suspend", "presses", presses + 2)
-        count("suspend", "cycles")
+        count("presses", presses + 2)
+        count("cycles")
 
     if full:
         several_presses(lab)
-        if row.name == "debug":
-            assert unreferenced(guest) == ""
 
 
 def several_presses(lab):

@@ -61,7 +61,7 @@ def fixture_sweep(guest, table, full, count):
     before = sum(table.failed.values())
     sweep = Sweep(guest, table)
     yield sweep
-    count("sweep", "sites_failed", sum(table.failed.values()) - before)
+    count("sites_failed", sum(table.failed.values()) - before)
     if not guest.running:
         return
     sweep.off()
