@@ -42,7 +42,8 @@ DETECTORS = ["debug"]
 SHARES = 2
 # The modules of tests/torture and the row each runs on, those that take longest first.
 TORTURE = [
-    ("kunit", "storms"), ("debug", "sweep"), ("kunit", "cycles"), ("kunit", "fuzz"),
+    ("kunit", "storms"), ("debug", "sweep"), ("kunit", "cycles"), ("debug", "sweep_press"),
+    ("kunit", "fuzz"),
     ("debug", "cycles"), ("debug", "storms"), ("debug", "fuzz"), ("debug", "crimes"),
     ("debug", "suspend"), ("debug", "nodes"), ("kunit", "pressure"), ("debug", "slack"),
     ("debug", "many"), ("kunit", "many"), ("debian", "suspend"), ("kunit", "fairness"),
@@ -224,7 +225,7 @@ def torture_report(failed):
     total["seconds"] = round(time.monotonic() - STARTED["torture"], 1)
     summary = {name: total[name] for name in FIGURES}
     (out / "torture.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    for path in sorted(out.glob("sweep.txt")):
+    for path in sorted(out.glob("*.sites.txt")):
         print(path.read_text(encoding="utf-8"))
     print("".join(f"{name:>14}" for name in ("", *FIGURES)))
     for kind, figures in [*kinds.items(), ("all", total)]:

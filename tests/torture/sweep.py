@@ -1,12 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The fault sweep's side of the guest: which allocations fail, and what /root/fault says."""
+"""The fault sweep: each allocation is failed in turn, and the failure is told and harmless.
+
+For each operation the n-th allocation fails, n = 1, 2, ..., until a run has none left to fail;
+first allocations by slabs, then by pages. What the kernel itself allocates for the operation
+counts too: in the module loader, the driver core, sysfs, the thread that makes threads. A failure
+is either told to who asked (with ENOMEM) or does no harm: the kernel goes without a uevent or an
+attribute, or a reserve is used. After each one the counters balance and the next operation works.
+After each test the slab caches, vmallocinfo and dma-debug show nothing left; after each group of
+tests (load; bind; unbind and files; presses) kmemleak finds nothing, in quick scale after all:
+a leak is then told with the group's or the whole sweep's name, and with where it was allocated.
+In quick scale, the long operations have only some of their allocations failed,
+which the table says, and some methods stand for all.
+"""
 
 import re
 from collections import Counter
 from typing import NamedTuple, Optional, Sequence
 
-from events import parse_all
+from events import parse_all, parse_methods
+from lab import DEBUGFS, DRIVER, STANDARD, Boot, bank, node, nodes
 
+# Nodes that nothing has bound before: their interrupt is mapped with the first bind of all.
+COLD = [f"cold{line}" for line in range(64)]
+SWEPT = Boot("sweep", overlays=(*STANDARD.overlays, nodes(
+    bank(len(COLD)), *(node(name, line, parent="sim") for line, name in enumerate(COLD)))))
+# One that has every property.
+NODE = "tutorial"
+QUICK_METHODS = ["kmalloc", "vmalloc", "page", "krealloc"]
 FAULT = "/sys/kernel/debug"
 KINDS = ("failslab", "fail_page_alloc")
 SECONDS = 900
@@ -179,3 +199,47 @@ def told(site, pattern):
     found = [line for line in site.log if re.search(pattern, line)]
     assert len(found) <= 1, site
     return bool(found)
+
+
+def left_out(table):
+    """The operations of which nothing was failed, but those that allocate nothing."""
+    totals = Counter()
+    for (row, _), number in table.failed.items():
+        totals[row] += number
+    return {row for row in totals if not totals[row]
+            and not row.endswith(": free") and not row.startswith("static: alloc")}
+
+
+def files(node):
+    """The directory of a node's files."""
+    return f"{DEBUGFS}/{node}"
+
+
+def fresh(node, **settings):
+    """Actions: the node as after its first bind, with these settings."""
+    return [f"write {DRIVER}/unbind {node}", f"write {DRIVER}/bind {node}",
+            *(f"write {files(node)}/{name} {value}" for name, value in settings.items())]
+
+
+def works(node):
+    """Actions: one press allocates, the next frees."""
+    press = f"write {files(node)}/press 1"
+    show = f"counters {files(node)}"
+    return [press, show, press, show]
+
+
+def check_works(after):
+    """The same, carried out: with no failure before, or after one allocation that failed."""
+    assert all(entry.error is None for entry in after), after
+    held, freed = after[1].counters, after[3].counters
+    assert held[1] - held[2] == 1 and held[4] > 0, after
+    assert freed[1] == freed[2] == held[1] and freed[4] == 0, after
+    for presses, allocs, frees, failures, _ in (held, freed):
+        assert allocs + frees + failures == presses, after
+
+
+def chosen(guest, node, full):
+    """The methods to be swept."""
+    methods = parse_methods(guest.sh(f"cat {files(node)}/method"))[0]
+    assert set(QUICK_METHODS) < set(methods)
+    return methods if full else QUICK_METHODS
