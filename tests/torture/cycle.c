@@ -3,11 +3,12 @@
  * Loads and unloads the module, or binds and unbinds its devices, again and again, while readers
  * open and read every file of the devices.
  *
- * cycle load|bind CYCLES READERS DEVICE...
+ * cycle load|bind CYCLES READERS STORMED DEVICE...
  *
- * In each cycle something is held when it ends. A reader's text must be whole, or its error must
- * say that the file is gone. Unbind happens with all files open, and must not wait for that; an
- * unload is tried again for as long as a reader has a file open.
+ * STORMED is the device to which edges come all the time, or `-`: in each cycle it must have got
+ * one. In each cycle something is held when it ends. A reader's text must be whole, or its error
+ * must say that the file is gone. Unbind happens with all files open, and must not wait for that;
+ * an unload is tried again for as long as a reader has a file open.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +30,8 @@
 #define PRESSES "3"
 /* An unload that is refused for so long is never carried out. */
 #define REFUSED_US 30000000
+/* A storm that brings no edge for so long is none. */
+#define EDGE_US 30000000
 
 /* How a file's text begins, and how its last line does. */
 static const struct file {
@@ -49,6 +52,7 @@ static const struct file {
 
 #define NR_FILES (sizeof(files) / sizeof(*files))
 
+static const char *stormed;
 static char **devices;
 static int nr_devices;
 static atomic_long texts, gone;
@@ -139,22 +143,33 @@ static long value(const char *stats, const char *name)
 	return atol(line + strlen(name));
 }
 
+static void read_stats(const char *device, char *text)
+{
+	int fd = open_file(device, "stats", O_RDONLY);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, TEXT_BYTES - 1);
+
+	if (len <= 0)
+		die("stats", device);
+	close(fd);
+	text[len] = 0;
+}
+
 /* Presses by the file `press`, and checks the counters against each other. */
 static void use(const char *device, char *text)
 {
 	long presses, allocs, frees, failures;
 	int fd = open_file(device, "press", O_WRONLY);
-	ssize_t len;
+	long begin = us_now();
 
 	if (fd < 0 || write(fd, PRESSES, strlen(PRESSES)) < 0)
 		die("press", device);
 	close(fd);
-	fd = open_file(device, "stats", O_RDONLY);
-	len = fd < 0 ? -1 : read(fd, text, TEXT_BYTES - 1);
-	if (len <= 0)
-		die("stats", device);
-	close(fd);
-	text[len] = 0;
+	read_stats(device, text);
+	while (!strcmp(device, stormed) && !value(text, "\nedges: ")) {
+		if (us_now() - begin > EDGE_US)
+			die("no edges", device);
+		read_stats(device, text);
+	}
 
 	presses = value(text, "\npresses: ");
 	allocs = value(text, "\nallocs: ");
@@ -241,13 +256,14 @@ int main(int argc, char **argv)
 	static char text[TEXT_BYTES];
 	int loads;
 
-	if (argc < 5)
-		die("usage:", "cycle load|bind CYCLES READERS DEVICE...");
+	if (argc < 6)
+		die("usage:", "cycle load|bind CYCLES READERS STORMED DEVICE...");
 	loads = !strcmp(argv[1], "load");
 	cycles = atol(argv[2]);
 	readers = atol(argv[3]);
-	devices = &argv[4];
-	nr_devices = argc - 4;
+	stormed = argv[4];
+	devices = &argv[5];
+	nr_devices = argc - 5;
 	if (loads == is_loaded())
 		die("loaded:", loads ? "already" : "not yet");
 

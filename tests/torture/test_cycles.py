@@ -19,9 +19,9 @@ pytest_generate_tests = storm.for_each_cpus
 fixture_boot = storm.fixture_boot
 
 
-def cycle(guest, what, cycles, readers, devices, before=":", after=":"):
+def cycle(guest, what, cycles, readers, stormed, devices, before=":", after=":"):
     """Run the program; return its figures."""
-    result = guest.run(f"{before} || exit; /root/cycle {what} {cycles} {readers} "
+    result = guest.run(f"{before} || exit; /root/cycle {what} {cycles} {readers} {stormed} "
                        f"{' '.join(devices)}; status=$?; {after}; exit $status", SECONDS)
     assert result.status == 0, result.output
     figures = figures_of(result.output, SAID)
@@ -47,7 +47,8 @@ def test_again_and_again(row, full, count, guest, lab, cpus, what, stormy):
         part = cycles // 2 + cycles % 2 * number
         begin, end = storm_on(irq, cpus) if stormy else (":", ":")
         devices = [name] if what == "bind" else irqs
-        got = cycle(guest, what, part, 2 if stormy else 0, devices, begin, end)
+        got = cycle(guest, what, part, 2 if stormy else 0, name if stormy else "-", devices,
+                    begin, end)
         assert (got["texts"] > 0) == stormy
         assert got["slowest_us"] < UNBIND_US[row.name]
         count("cycles", part)
