@@ -16,6 +16,8 @@ WRITABLE = ("method", "size", "gfp", "context", "press")
 KPTR = "/proc/sys/kernel/kptr_restrict"
 CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
 DRIVER = "/sys/bus/platform/drivers/alloclab"
+# Whatever is bound with it, and however slow the kernel.
+LOAD_SECONDS = 120
 UNLOAD = "{ ! grep -q '^alloclab ' /proc/modules || rmmod alloclab; }"
 ERRORS = {
     "Invalid argument": "EINVAL",
@@ -64,8 +66,9 @@ def node(name, line, *properties, compatible="alloclab,button", trigger=2, paren
 def bank(lines):
     """The body of a simulated controller with so many lines, called `sim`; see CHIP."""
     # Only a line in use as an input raises edges.
-    hogs = " ".join(f'hog{line} {{ gpio-hog; gpios = <{line} 0>; input; line-name = "sim{line}"; }};'
-                    for line in range(lines))
+    hogs = " ".join(
+        f'hog{line} {{ gpio-hog; gpios = <{line} 0>; input; line-name = "sim{line}"; }};'
+        for line in range(lines))
     return ('gpio-sim { compatible = "gpio-simulator"; sim: bank0 { gpio-controller; '
             "#gpio-cells = <2>; interrupt-controller; #interrupt-cells = <2>; "
             f"ngpios = <{lines}>; {hogs} }}; }}")
@@ -107,11 +110,11 @@ class Lab:
 
     def load(self, parameters=""):
         """insmod."""
-        self.guest.sh(f"insmod /root/alloclab.ko {parameters}")
+        self.guest.sh(f"insmod /root/alloclab.ko {parameters}", LOAD_SECONDS)
 
     def unload(self):
         """rmmod, unless the test did it."""
-        self.guest.sh(UNLOAD)
+        self.guest.sh(UNLOAD, LOAD_SECONDS)
 
     def lines(self, device=None):
         """The driver's log lines since the test began, as (device, text)."""
@@ -148,7 +151,7 @@ class Lab:
                               "grep -e alloclab -e rust_helper_vrealloc -e kvrealloc_node "
                               "/proc/interrupts /proc/vmallocinfo /proc/slabinfo; "
                               # A caller whose module is gone has no name any more.
-                              "grep '^[^ ]* *[0-9]* 0x' /proc/vmallocinfo")
+                              "grep '^[^ ]* *[0-9]* 0x' /proc/vmallocinfo", LOAD_SECONDS)
         areas = re.findall(r"^0x\S+ +(\d+) ", left.output, re.MULTILINE)
         self.leaked_bytes = sum(map(int, areas))
         assert left.output == "", left.output
@@ -299,10 +302,12 @@ class Button:
         return int([match for match in ready if match][-1][1])
 
     def wait_counter(self, name, value, timeout=10):
-        """Wait until a counter has reached `value`."""
+        """Wait until a counter has reached `value`, or has not grown for so long; return it."""
+        now = self.counters(name)[0]
         until = time.monotonic() + timeout
-        while True:
-            now = self.counters(name)[0]
-            if now >= value or time.monotonic() > until:
-                return now
+        while now < value and time.monotonic() < until:
             time.sleep(0.1)
+            before, now = now, self.counters(name)[0]
+            if now > before:
+                until = time.monotonic() + timeout
+        return now

@@ -3,9 +3,10 @@
  * Takes all memory, again and again, while a monitor looks whether user space still runs.
  *
  * It goes on until it is told SIGTERM. Its children take memory and touch it: in every other second
- * until the OOM killer ends them, otherwise until little is left, and hold on to it. There are
- * several: while one that was killed gives its memory back, the kernel must find another, or else
- * it panics. The monitor, never a victim itself, ticks and notes the longest gap between two ticks.
+ * until the OOM killer ends them, otherwise until little is left, and hold on to it. While those
+ * that were killed give their memory back, the kernel must find another victim, or else it panics:
+ * so there are several of them, and spares that only wait. The monitor, never a victim itself,
+ * ticks and notes the longest gap between two ticks.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,7 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHILDREN 4
+#define TAKERS 4
+#define SPARES 16
+#define CHILDREN (TAKERS + SPARES)
 #define CHUNK_BYTES (256 << 10)
 /* What a child that holds on leaves, and for how long. */
 #define LEFT_KB 3072
@@ -106,6 +109,14 @@ static void take(void)
 	_exit(0);
 }
 
+/* A spare. */
+static void wait_for_the_end(void)
+{
+	score("0");
+	for (;;)
+		pause();
+}
+
 int main(void)
 {
 	struct sigaction action = { .sa_handler = on_term };
@@ -131,8 +142,10 @@ int main(void)
 			}
 			if (children[i] <= 0) {
 				children[i] = fork();
-				if (!children[i])
+				if (!children[i] && i < TAKERS)
 					take();
+				if (!children[i])
+					wait_for_the_end();
 			}
 		}
 		usleep(TICK_US);

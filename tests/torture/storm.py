@@ -19,13 +19,13 @@ LOST_SECONDS = 60
 
 def boot_of(cpus):
     """The guest with so many CPUs."""
-    return Boot(f"storm-{cpus}", overlays=(PL061, nodes(*NODES)), memory=1024, cpus=cpus)
+    return Boot(f"storm-{cpus}", overlays=(PL061, nodes(*NODES)), cpus=cpus)
 
 
 def for_each_cpus(metafunc):
     """Run a module's tests in a guest for each number of CPUs, their argument `cpus`."""
     option = metafunc.config.getoption
-    choice = CPUS.get(option("--row"), ([1], [1]))[option("--scale") == "full"]
+    choice = metafunc.module.CPUS[option("--row")][option("--scale") == "full"]
     if "cpus" in metafunc.fixturenames:
         metafunc.parametrize("cpus", choice, ids="{}cpu".format, scope="module")
 
