@@ -3,7 +3,7 @@
 
 import re
 
-from lab import KPTR, READABLE, STANDARD
+from lab import KPTR, READABLE, STANDARD, WRITABLE
 
 BOOT = STANDARD
 MODES = (0, 1, 2)
@@ -83,6 +83,13 @@ def test_no_address_in_failures_and_refusals(guest, lab, button, restrict):
     log = guest.log_since(lab.start)
     assert len([line for line in log if "EBUSY" in line]) == len(MODES)
     assert not any(map(RAW.search, log))
+
+
+def test_files_are_roots(guest, button):
+    shown = guest.sh(f"cd {button.directory}; stat -c '%n %a %u %g' *").splitlines()
+    assert sorted(shown) == sorted(
+        f"{name} {0o400 * (name in READABLE) + 0o200 * (name in WRITABLE):o} 0 0"
+        for name in {*READABLE, *WRITABLE})
 
 
 def test_nothing_for_an_ordinary_user(guest, button, restrict):

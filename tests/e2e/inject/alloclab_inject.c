@@ -228,9 +228,9 @@ static int __init alloclab_inject_init(void)
 	if (ms && ret)
 		stop();
 
-	/* The threads run this module's code: wait for all that were started. */
+	/* The threads run this module's code: wait for all that were started, however long. */
 	while (!ms && i--) {
-		wait_for_completion(&injectors[i].done);
+		wait_for_completion_state(&injectors[i].done, TASK_IDLE);
 		ret = ret ?: injectors[i].error;
 	}
 
