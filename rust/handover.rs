@@ -34,8 +34,9 @@ const TAKEN: i32 = 2;
 /// There is a result: the place is the thread's.
 const DONE: i32 = 3;
 
-/// How long a handler takes, about.
-const HANDLER_TIME: Delta = Delta::from_micros(2);
+/// How long the thread sleeps while a handler is at it: longer than a handler takes, and so long
+/// that `fsleep` does not spin instead, which it does up to 10 us.
+const NAP: Delta = Delta::from_micros(20);
 
 /// # Invariants
 ///
@@ -96,9 +97,9 @@ impl<O: Send, R: Send> Publisher<O, R> {
                     self.0.state.store(CLOSED, Relaxed);
                     return result;
                 }
-                // The handler runs on another processor. Where interrupts are threads, it may be on
-                // this one and need it.
-                _ => fsleep(HANDLER_TIME),
+                // The handler runs on another processor. Where it is a thread, it may be on this
+                // one and need it.
+                _ => fsleep(NAP),
             }
         }
     }

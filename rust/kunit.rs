@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What only the KUnit module needs: a device to allocate for, and the memory that is free.
+//! What only the KUnit module needs: a device to allocate for, the memory that is free, and how
+//! often a thread slept.
 //!
 //! Not in `mod.rs`: the driver does not contain it.
 //!
@@ -34,6 +35,7 @@ extern "C" {
     ) -> *mut bindings::device;
     fn kunit_device_unregister(test: *mut bindings::kunit, dev: *mut bindings::device);
     fn alloclab_nr_free_pages() -> c_ulong;
+    fn alloclab_sleeps() -> c_ulong;
 }
 
 /// A device on KUnit's own bus, bound to a driver of KUnit's; dropping it unregisters it.
@@ -94,4 +96,10 @@ impl Drop for TestDevice {
 pub(crate) fn free_bytes() -> usize {
     // SAFETY: The function reads a counter.
     PAGE_SIZE.saturating_mul(unsafe { alloclab_nr_free_pages() } as usize)
+}
+
+/// Returns how often this thread gave up its processor by itself.
+pub(crate) fn sleeps() -> c_ulong {
+    // SAFETY: The function reads a counter of the thread that calls it.
+    unsafe { alloclab_sleeps() }
 }

@@ -7,8 +7,25 @@ use kernel::prelude::*;
 #[kunit_tests(alloclab_handover)]
 mod tests {
     use super::*;
-    use crate::rust::handover;
-    use kernel::sync::Arc;
+    use crate::{
+        kunit::sleeps,
+        rust::{
+            flag::Flag,
+            handover, //
+        }, //
+    };
+    use kernel::{
+        sync::Arc,
+        time::{
+            delay::fsleep,
+            Delta, //
+        },
+        workqueue, //
+    };
+
+    const POLL: Delta = Delta::from_millis(1);
+    /// Much longer than any handler takes.
+    const LONG: Delta = Delta::from_millis(20);
 
     #[test]
     fn nothing_is_taken_that_is_not_published() -> Result {
@@ -56,6 +73,30 @@ mod tests {
 
         publisher.publish(2);
         assert!(taker.take().is_some_and(|(order, _)| order == 2));
+        Ok(())
+    }
+
+    #[test]
+    fn withdrawing_sleeps_while_the_order_is_carried_out() -> Result {
+        let (mut publisher, taker) = handover::new::<u32, u32>()?;
+        let begun = Arc::new(Flag::new(false), GFP_KERNEL)?;
+        let begin = begun.clone();
+        publisher.publish(1);
+        workqueue::system_long().try_spawn(GFP_KERNEL, move || {
+            let taken = taker.take();
+            begin.set(true);
+            if let Some((order, job)) = taken {
+                fsleep(LONG);
+                job.complete(order * 10);
+            }
+        })?;
+        while !begun.get() {
+            fsleep(POLL);
+        }
+
+        let before = sleeps();
+        assert_eq!(publisher.withdraw(), Some(10));
+        assert!(sleeps() > before);
         Ok(())
     }
 

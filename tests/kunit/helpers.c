@@ -5,9 +5,15 @@
  */
 #include "../../rust/helpers.c"
 
+#include <linux/sched.h>
 #include <linux/vmstat.h>
 
 unsigned long alloclab_nr_free_pages(void)
 {
 	return global_zone_page_state(NR_FREE_PAGES);
+}
+
+unsigned long alloclab_sleeps(void)
+{
+	return current->nvcsw;
 }
