@@ -72,11 +72,15 @@ impl Refusal {
         }
     }
 
-    /// Returns how large a size the method takes, in bytes, where the size was refused.
-    pub(crate) fn largest(&self) -> usize {
+    /// Returns how telling it is where every method refuses: the highest is what to change.
+    ///
+    /// Of sizes, the largest that a method takes. A word tells least: some method takes it.
+    pub(crate) fn weight(&self) -> (u8, usize) {
         match self.objection {
-            Objection::Size { largest, .. } => largest,
-            _ => 0,
+            Objection::Word(_) => (0, 0),
+            Objection::Size { largest, .. } => (1, largest),
+            Objection::Together(_) => (2, 0),
+            Objection::Sleeps(_) => (3, 0),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Plan {
                 None
             }
             Selection::Cycle => refusals
-                .max_by_key(|refusal| refusal.largest())
+                .max_by_key(|refusal| refusal.weight())
                 .map(Invalid::RefusedByAll),
         }
         // INVARIANT: The only method, or one of the cycle, was accepted.

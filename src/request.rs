@@ -179,7 +179,7 @@ pub(crate) enum Invalid {
     Presses,
     /// The selected method refuses it.
     Refused(Refusal),
-    /// Every method refuses it; so does the one that takes the largest size.
+    /// Every method refuses it; of the reasons, the most telling one.
     RefusedByAll(Refusal),
 }
 

@@ -262,5 +262,9 @@ def test_flags_that_every_method_refuses_there(button):
     button.set(gfp="atomic", context="hard")
     for gfp in ("kernel", "noio+zero", "user"):
         assert "every method refuses it, as " in button.refused("gfp", gfp, "EINVAL")
-    button.set(context="thread", gfp="kernel")
-    assert "every method refuses it, as " in button.refused("context", "hard", "EINVAL")
+    # Others do not take the flags at all, or not the size: that is not what is to be changed.
+    button.set(context="thread")
+    for gfp, size in (("kernel", "default"), ("noio", "default"), ("kernel", "2M")):
+        button.set(gfp=gfp, size=size)
+        said = button.refused("context", "hard", "EINVAL")
+        assert re.fullmatch("every method refuses it, as " + SLEEPS.format(r"\w+", FLAGS), said)

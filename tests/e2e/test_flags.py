@@ -173,3 +173,8 @@ def test_what_every_method_refuses(button):
     button.software_press()
     said = button.refused("gfp", "highuser+noretry+nofail", "EINVAL")
     assert said.startswith("every method refuses it, as ")
+    # Whatever else others do not take.
+    for gfp in ("atomic+nofail", "nowait+zero+nofail"):
+        said = button.refused("gfp", gfp, "EINVAL")
+        assert said.startswith("every method refuses it, as ") and \
+            said.endswith(": nofail has to wait, and with this base it must not sleep"), said

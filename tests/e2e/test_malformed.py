@@ -11,7 +11,8 @@ from lab import DEBUGFS, DRIVER, PL061, PROBE_FAILED, Boot, Lab, node, nodes
 # What the files of a good node say instead, as refusals there name it.
 METHODS, GFP = "method", "gfp"
 CONTEXTS = ["thread, hard"]
-SLEEPS = "kmalloc is not for hard interrupt context: its flags let it sleep"
+FLAGS_SLEEP = "is not for hard interrupt context: its flags let it sleep"
+SLEEPS = f"kmalloc {FLAGS_SLEEP}"
 ENXIO, E2BIG, EBUSY, EINVAL = 6, 7, 16, 22
 
 # name: (line, properties, the property that the message names, the value as the message shows
@@ -62,6 +63,9 @@ BAD = {
                                "alloclab,context", "hard", [SLEEPS], EINVAL),
     "context-all-sleep": (4, ['alloclab,context = "hard"'],
                           "alloclab,context", "hard", ["every method"], EINVAL),
+    "context-all-takers-sleep": (4, ['alloclab,gfp = "noio"', 'alloclab,context = "hard"'],
+                                 "alloclab,context", "hard", ["every method", FLAGS_SLEEP],
+                                 EINVAL),
     "context-sleeping-method": (4, ['alloclab,method = "krealloc"', 'alloclab,gfp = "atomic"',
                                     'alloclab,context = "hard"'], "alloclab,context", "hard",
                                 ["krealloc is not for hard interrupt context: it "], EINVAL),

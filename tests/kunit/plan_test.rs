@@ -122,6 +122,37 @@ mod tests {
     }
 
     #[test]
+    fn what_all_refuse_is_told_by_what_is_to_be_changed() -> Result {
+        // In the order of what they tell.
+        let objections = [
+            Objection::Word("noio"),
+            refusal(Method::ALL[0], 101).objection,
+            Objection::Together("they make no sense"),
+            Objection::Sleeps("its flags let it sleep"),
+        ];
+        for (place, most) in objections.iter().enumerate() {
+            // Wherever in the cycle it is.
+            for method in Method::ALL {
+                let refuse = |refusing: Method, _: &Request| {
+                    let other = refusing.index() % (place + 1);
+                    let which = if refusing == *method { place } else { other };
+                    objections.get(which).map_or(Ok(()), |objection| {
+                        Err(Refusal {
+                            method: refusing,
+                            objection: *objection,
+                        })
+                    })
+                };
+                let invalid = Plan::new(Settings::DEFAULT, refuse, |_| ()).err();
+                let told = invalid.and_then(|invalid| invalid.objection());
+                let told = told.ok_or(EINVAL)?;
+                assert!(core::mem::discriminant(&told) == core::mem::discriminant(most));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
     fn what_the_only_method_refuses_is_invalid() -> Result {
         for method in Method::ALL {
             let settings = Settings {
