@@ -10,6 +10,7 @@
 #include <linux/dmapool.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/log2.h>
 #include <linux/mempool.h>
@@ -108,6 +109,11 @@ void alloclab_dma_pool_free(struct dma_pool *pool, void *block, dma_addr_t addre
 }
 
 /* rust/interrupt.rs */
+
+int alloclab_irq_has_action(unsigned int irq)
+{
+	return irq_has_action(irq);
+}
 
 int alloclab_irq_is_nested(unsigned int irq)
 {

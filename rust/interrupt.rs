@@ -30,6 +30,7 @@ use kernel::device::{
 };
 
 extern "C" {
+    fn alloclab_irq_has_action(irq: c_uint) -> c_int;
     fn alloclab_irq_is_nested(irq: c_uint) -> c_int;
     fn alloclab_irq_trigger(irq: c_uint) -> c_uint;
     fn alloclab_irq_set_trigger(irq: c_uint, trigger: c_uint) -> c_int;
@@ -112,7 +113,8 @@ type Registration<H> = ThreadedRegistration<Handler<H>>;
 /// The trigger that the firmware has given a line; dropping it gives it back to the line.
 ///
 /// The kernel maps a line only for those whose firmware names the trigger that the line has. With
-/// the one that a request sets, it would refuse the very node that had the line.
+/// the one that a request sets, it would refuse the very node that had the line. A request that
+/// fails may have set it, too.
 struct Trigger {
     irq: c_uint,
     trigger: c_uint,
@@ -120,6 +122,15 @@ struct Trigger {
 
 impl Drop for Trigger {
     fn drop(&mut self) {
+        // SAFETY: The function takes any number.
+        let taken = unsafe { alloclab_irq_has_action(self.irq) } != 0;
+        // SAFETY: The function takes any number.
+        let found = unsafe { alloclab_irq_trigger(self.irq) };
+        // A line that is another's, which then made the request fail, is left alone.
+        if taken || found == self.trigger {
+            return;
+        }
+
         // A controller that cannot do it leaves the line as it is, which is free either way.
         // SAFETY: The function takes any number, and any trigger that the line had.
         let _ = unsafe { alloclab_irq_set_trigger(self.irq, self.trigger) };
@@ -139,7 +150,7 @@ pub(crate) struct Interrupt<'a, H: Halves> {
     #[pin]
     registration: Registration<H>,
 
-    // Dropped after the registration, and made only once there is one.
+    // Dropped after the registration, and made before it.
     _trigger: Trigger,
 
     // Older kernels do not tie the registration to the device's lifetime in its type.
@@ -178,8 +189,9 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         let registration = Registration::new(request, trigger, name, handler);
 
         try_pin_init!(Self {
-            registration <- registration,
+            // First: it is dropped where the registration fails.
             _trigger: Trigger { irq, trigger: found },
+            registration <- registration,
             _request: PhantomData,
         })
     }

@@ -4,6 +4,8 @@
 import re
 import time
 
+import pytest
+
 from events import READY, Event
 from lab import DEBUGFS, DRIVER, READABLE, STANDARD, WRITABLE, errno
 
@@ -131,6 +133,18 @@ def test_node_that_names_another_trigger_is_bound_again(guest, lab):
         lab.rebind("tutorial")
         assert bound(guest, "tutorial")
         assert READY.match(lab.texts("tutorial")[-1].partition(", label")[0])
+
+
+@pytest.mark.core
+def test_request_that_fails_gives_the_trigger_back(guest, lab):
+    irq = lab.button("tutorial").irq()
+    guest.sh(f"echo tutorial >{DRIVER}/unbind; insmod /root/alloclab_refuse.ko irq={irq}")
+    for _ in range(2):
+        result = guest.run(f"echo tutorial >{DRIVER}/bind")
+        assert errno(result) == "EIO" and not bound(guest, "tutorial")
+        assert f"interrupts: irq {irq} cannot be had: EIO" in lab.texts("tutorial")[-2:]
+    guest.sh(f"rmmod alloclab_refuse; echo tutorial >{DRIVER}/bind")
+    assert READY.match(lab.texts("tutorial")[-1].partition(", label")[0])
 
 
 def test_the_tutorials_compatible_and_every_property(guest, lab):
