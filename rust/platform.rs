@@ -181,36 +181,39 @@ fn find_irq<'a>(pdev: &'a CoreDevice<'_>) -> Result<IrqRequest<'a>> {
     let dev: &Device<Bound> = pdev.as_ref();
 
     pdev.optional_irq_by_index(0).inspect_err(|e| {
-        if *e == EPROBE_DEFER {
-            return;
-        }
-
-        let property = |name| Property::read(dev.fwnode()?, name).ok().flatten();
-        let e = Errno(*e);
-        if let Some(value) = property(c_str!("interrupts-extended")) {
-            dev_err!(
-                dev,
-                "interrupts-extended: {value} is not valid ({e}): allowed is one interrupt\n"
-            );
-        } else if let Some(value) = property(c_str!("interrupts")) {
-            let allowed = "allowed is one interrupt of";
-            match property(c_str!("interrupt-parent")) {
-                Some(parent) => dev_err!(
-                    dev,
-                    "interrupts: {value} is not valid ({e}): {allowed} interrupt-parent, {parent}\n"
-                ),
-                None => dev_err!(
-                    dev,
-                    "interrupts: {value} is not valid ({e}): {allowed} the parent\n"
-                ),
-            }
-        } else {
-            dev_err!(
-                dev,
-                "interrupts: missing ({e}): allowed is one, here or in interrupts-extended\n"
-            );
+        if *e != EPROBE_DEFER {
+            // An error is of a property that cannot be read, which is logged, too.
+            let _ = log_irq(dev, Errno(*e));
         }
     })
+}
+
+/// Logs what is wrong with the device's interrupt, which the look-up refused with `e`.
+fn log_irq(dev: &Device<Bound>, e: Errno) -> Result {
+    if let Some(value) = Property::read(dev, c_str!("interrupts-extended"))? {
+        dev_err!(
+            dev,
+            "interrupts-extended: {value} is not valid ({e}): allowed is one interrupt\n"
+        );
+    } else if let Some(value) = Property::read(dev, c_str!("interrupts"))? {
+        let allowed = "allowed is one interrupt of";
+        match Property::read(dev, c_str!("interrupt-parent"))? {
+            Some(parent) => dev_err!(
+                dev,
+                "interrupts: {value} is not valid ({e}): {allowed} interrupt-parent, {parent}\n"
+            ),
+            None => dev_err!(
+                dev,
+                "interrupts: {value} is not valid ({e}): {allowed} the parent\n"
+            ),
+        }
+    } else {
+        dev_err!(
+            dev,
+            "interrupts: missing ({e}): allowed is one, here or in interrupts-extended\n"
+        );
+    }
+    Ok(())
 }
 
 /// Adapts [`Driver`] to the driver trait of this kernel version.

@@ -9,7 +9,11 @@
 //! C header: [`include/linux/property.h`](srctree/include/linux/property.h)
 
 use kernel::{
-    device::property::FwNode,
+    device::{
+        property::FwNode,
+        Bound,
+        Device, //
+    },
     fmt,
     prelude::*,
     str::{
@@ -18,14 +22,26 @@ use kernel::{
     }, //
 };
 
+use super::errno::Errno;
+
 /// The bytes of one property.
 pub(crate) struct Property(KVec<u8>);
 
 impl Property {
-    /// Reads the property `name`, or returns `None` where the node does not have it.
+    /// Reads the property `name` of a device's node, or returns `None` where it does not have it.
     ///
-    /// Sleeps. Returns `ENOMEM`, or the error of the firmware's reader.
-    pub(crate) fn read(node: &FwNode, name: &CStr) -> Result<Option<Self>> {
+    /// Sleeps. Returns `ENOMEM`, or the error of the firmware's reader, and logs it.
+    pub(crate) fn read(dev: &Device<Bound>, name: &CStr) -> Result<Option<Self>> {
+        let Some(node) = dev.fwnode() else {
+            return Ok(None);
+        };
+        Self::read_node(node, name).inspect_err(|e| {
+            let name = BStr::from_bytes(name.to_bytes());
+            dev_err!(dev, "{name}: cannot be read: {}\n", Errno(*e));
+        })
+    }
+
+    fn read_node(node: &FwNode, name: &CStr) -> Result<Option<Self>> {
         if !node.property_present(name) {
             return Ok(None);
         }

@@ -39,7 +39,6 @@ use crate::{
     rust::{
         bound::BoundDevice,
         debugfs::File,
-        errno::Errno,
         interrupt::Wake,
         platform::{
             of_device_table,
@@ -154,13 +153,7 @@ struct Node<'a>(&'a BoundDevice);
 
 impl Node<'_> {
     fn read(&self, name: &CStr) -> Result<Option<Property>> {
-        let Some(node) = self.0.fwnode() else {
-            return Ok(None);
-        };
-        Property::read(node, name).inspect_err(|e| {
-            let name = BStr::from_bytes(name.to_bytes());
-            dev_err!(self.0, "{name}: cannot be read: {}\n", Errno(*e));
-        })
+        Property::read(self.0, name)
     }
 
     fn u32(&self, name: &CStr) -> Result<Option<u32>> {

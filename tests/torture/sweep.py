@@ -22,8 +22,11 @@ from lab import DEBUGFS, DRIVER, STANDARD, Boot, bank, node, nodes
 
 # Nodes that nothing has bound before: their interrupt is mapped with the first bind of all.
 COLD = [f"cold{line}" for line in range(64)]
+# One whose interrupt is no cells.
+WRONG = "wrong"
 SWEPT = Boot("sweep", overlays=(*STANDARD.overlays, nodes(
-    bank(len(COLD)), *(node(name, line, parent="sim") for line, name in enumerate(COLD)))))
+    bank(len(COLD)), node(WRONG, None, "interrupts = [00 04]"),
+    *(node(name, line, parent="sim") for line, name in enumerate(COLD)))))
 # One that has every property.
 NODE = "tutorial"
 QUICK_METHODS = ["kmalloc", "vmalloc", "page", "krealloc"]
@@ -139,12 +142,13 @@ class Sweep:
                       "echo 0 >$kind/probability && echo 0 >$kind/times || exit; done")
 
     def run(self, row, kind, operation, *, before=(), after=(), thread=None, hard=False, step=1,
-            first=1):
+            first=1, error=None):
         """Fail each allocation of an operation in turn; return the sites that were failed.
 
         None is skipped: the numbers have no gap, each was injected, and the last run, with
         nothing failed, has made no more allocations than were failed. `step` skips some; those
-        before `first` were failed by another run.
+        before `first` were failed by another run. `error` is what the operation ends with when
+        nothing fails.
         """
         options = [*(("-p", action) for action in before), ("-o", operation),
                    *(("-a", action) for action in after)]
@@ -157,7 +161,7 @@ class Sweep:
         *failed, last = sites
         assert [site.number for site in sites] == list(range(first, last.number + 1, step))
         assert all(site.left == 0 for site in failed)
-        assert 0 < last.left <= last.number and last.error is None
+        assert 0 < last.left <= last.number and last.error == error
         assert not any("lines dropped" in line for site in sites
                        for line in [*site.log, *(line for entry in site.after
                                                  for line in entry.log)])

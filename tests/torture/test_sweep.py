@@ -3,8 +3,8 @@
 
 from detectors import unreferenced
 from lab import DEBUGFS, DRIVER, READABLE
-from sweep import (COLD, KINDS, KMEMLEAK, MAP_IRQ, NODE, SWEPT, check_works, chosen, files, fresh,
-                   left_out, told, works)
+from sweep import (COLD, KINDS, KMEMLEAK, MAP_IRQ, NODE, SWEPT, WRONG, check_works, chosen, files,
+                   fresh, left_out, told, works)
 
 BOOT = SWEPT
 LOAD = "load /root/alloclab.ko preload_kmalloc=64 preload_vmalloc=4096"
@@ -99,6 +99,28 @@ def test_bind(guest, sweep, full):
         first_bind(sweep, kind, cold)
         sweep.arrange(kind, KMEMLEAK)
         bind(sweep, "bind", kind, NODE, step=1 if full else 8)
+
+
+def test_bind_refused(guest, sweep):
+    """What is wrong with an interrupt is said as it is, or what could not be read."""
+    guest.sh("insmod /root/alloclab.ko")
+    text = int(guest.sh("cat /sys/module/alloclab/sections/.text"), 16)
+    size = int(guest.sh("grep '^alloclab ' /proc/modules").split()[1])
+    unread = 0
+    for kind in KINDS:
+        # What comes before the driver and after it is as in test_bind.
+        sweep.arrange(kind, KMEMLEAK, only=(hex(text), hex(text + size)))
+        failed = sweep.run("bind: wrong interrupt", kind, f"write {DRIVER}/bind {WRONG}",
+                           error="ENXIO", after=[f"absent {files(WRONG)}"])
+        for site in failed:
+            assert site.error in ("ENXIO", "ENOMEM") and site.after[0].error is None, site
+            said = told(site, r": interrupts: .* is not valid \(ENXIO\)")
+            cannot = told(site, r": interrupt\S+: cannot be read: ENOMEM$")
+            early = site.error == "ENOMEM" and told(site, REFUSED_PROBE)
+            assert said + cannot + early == len(site.log) == 1, site
+            unread += cannot
+        sweep.refused("bind: wrong interrupt", kind, len(failed))
+    assert unread
 
 
 def test_bind_thread(guest, sweep):
