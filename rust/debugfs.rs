@@ -4,7 +4,8 @@
 //!
 //! The files of `kernel::debugfs` have no owner: one that is held open across `rmmod` calls into
 //! memory that is gone. These have one, so that `rmmod` says EBUSY while a file is open; unbind
-//! always works, and what is still open then answers EIO.
+//! always works, and what is still open then answers EIO. Until the module's init has succeeded,
+//! they do not open: a module whose init fails is freed, whoever holds one of its files.
 //!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
 
@@ -32,7 +33,10 @@ use kernel::{
     }, //
 };
 
-use super::bound::Attached;
+use super::{
+    bound::Attached,
+    flag::Flag, //
+};
 
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {
@@ -55,6 +59,16 @@ extern "C" {
     ) -> *mut bindings::dentry;
     fn alloclab_debugfs_remove(dentry: *mut bindings::dentry);
     fn alloclab_dput(dentry: *mut bindings::dentry);
+}
+
+/// Whether the module's init can fail no more.
+static LOADED: Flag = Flag::new(false);
+
+/// Lets files be opened, from now on.
+///
+/// To be called as the last thing of the module's init.
+pub(super) fn loaded() {
+    LOADED.set(true);
 }
 
 /// The most bytes of one write that a file looks at.
@@ -270,6 +284,10 @@ impl<T: Send + Sync + 'static> Operations<T> {
     ///
     /// To be called by debugfs only, for a file that [`Files::new`] made.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        if !LOADED.get() {
+            return ENXIO.to_errno();
+        }
+
         // SAFETY: debugfs passes a valid inode.
         let node = unsafe { (*inode).i_private };
 

@@ -36,6 +36,7 @@ use super::{
         BoundDevice, //
     },
     debugfs::{
+        self,
         Dir,
         File,
         Files, //
@@ -267,6 +268,8 @@ pub(crate) struct Module<T: Driver> {
     registration: driver::Registration<platform::Adapter<Adapter<T>>>,
     directory: Option<Dir>,
     load: T::Load,
+    // Of no size: it has an initialiser, the last one.
+    _loaded: (),
 }
 
 impl<T: Driver> kernel::InPlaceModule for Module<T> {
@@ -275,6 +278,8 @@ impl<T: Driver> kernel::InPlaceModule for Module<T> {
             load: T::load()?,
             directory: top_directory(T::NAME)?,
             registration <- logged(driver::Registration::new(T::NAME, module)),
+            // Last: devices are bound, and have files, before the registration is done or fails.
+            _loaded: debugfs::loaded(),
         })
     }
 }

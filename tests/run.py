@@ -46,8 +46,8 @@ TORTURE = [
     ("kunit", "fuzz"),
     ("debug", "cycles"), ("debug", "storms"), ("debug", "fuzz"), ("debug", "crimes"),
     ("debug", "suspend"), ("debug", "nodes"), ("kunit", "pressure"), ("debug", "slack"),
-    ("debug", "many"), ("kunit", "many"), ("debian", "suspend"), ("kunit", "fairness"),
-    ("debian", "fairness"), ("kunit", "security"), ("debian", "security"),
+    ("debug", "many"), ("debug", "failed_load"), ("kunit", "many"), ("debian", "suspend"),
+    ("kunit", "fairness"), ("debian", "fairness"), ("kunit", "security"), ("debian", "security"),
     ("debian", "lockdown"),
 ]
 # One more than the smallest supported machine has processors: a guest often waits.

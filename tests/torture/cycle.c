@@ -109,7 +109,7 @@ static void read_file(const char *device, const struct file *file, char *text)
 		texts++;
 	} else if (errno == ENOENT || errno == ENODEV || errno == EIO ||
 		   (fd < 0 && errno == ENXIO)) {
-		/* ENXIO is debugfs' answer to an open while the module's exit runs. */
+		/* ENXIO is the answer to an open while the module's init or exit runs. */
 		gone++;
 	} else {
 		die(fd < 0 ? "open" : "read", file->name);

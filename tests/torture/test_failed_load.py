@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A load that fails after devices were bound: no file that was opened meanwhile outlives it.
+
+The driver core binds the devices, which makes the files, and then allocates for the links between
+module and driver. When that fails, the kernel frees the module, whoever uses it.
+"""
+
+from lab import DEBUGFS, STANDARD
+from sweep import KINDS, KMEMLEAK, Sweep, Table
+
+BOOT = STANDARD
+# Where the driver core allocates after it has bound the devices.
+LATE = "module_add_driver"
+# Of the device that is bound first.
+STATS = f"{DEBUGFS}/interrupt/stats"
+# Opens the file as soon as it is there, and closes it a second later, when the module is gone.
+READER = f"(while [ ! -e /run/stop ]; do {{ sleep 1; }} <{STATS}; done) 2>/run/refused"
+# What the kernel says where it gives up.
+EXPECTED = [r"^kobject: kobject_add_internal failed for \S+ \(error: -12"]
+
+
+def test_files_are_not_opened_before_the_load_has_succeeded(guest, lab, count):
+    guest.expected += EXPECTED
+    lab.unload()
+    table = Table()
+    sweep = Sweep(guest, table)
+    for kind in KINDS:
+        sweep.arrange(kind, KMEMLEAK, only=sweep.range(LATE))
+        guest.sh(f"rm -f /run/stop; {READER} & echo $! >/run/reader")
+        # The last load, of which nothing fails, succeeds.
+        failed = sweep.run("load with a reader", kind, "load /root/alloclab.ko")
+        guest.sh("touch /run/stop; while kill -0 $(cat /run/reader); do usleep 100000; done "
+                 "2>/dev/null")
+        sweep.off()
+        refused = int(guest.sh("grep -c 'No such device or address' /run/refused; true"))
+        for site in failed:
+            # Of a directory that cannot be made in sysfs, the driver core makes EINVAL.
+            assert site.error in ("ENOMEM", "EINVAL"), site
+            assert site.log[-1] == \
+                f"alloclab: the driver cannot be registered: {site.error}", site
+            assert any(line.startswith("alloclab button: ready: ") for line in site.log), site
+        # While the devices were bound, the reader has tried.
+        assert not failed or refused
+        lab.button().software_press(2)
+        lab.unload()
+    assert table.failed["load with a reader", "failslab"]
+    count("sweep", "sites_failed", sum(table.failed.values()))
