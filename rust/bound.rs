@@ -50,7 +50,10 @@ impl BoundDevice {
 impl BoundDevice {
     /// Returns another value for the same device, for what must not outlive its being bound.
     ///
-    /// What gets it must live in the driver data, where [`BoundDevice::new`] wants all of them.
+    /// What gets it must live in the driver data, where [`BoundDevice::new`] wants all of them: see
+    /// [`Driver`], on which that rests.
+    ///
+    /// [`Driver`]: super::platform::Driver
     pub(super) fn share(&self) -> Self {
         // INVARIANT: The safety requirements of `new` hold for this value too.
         Self(self.0.clone())

@@ -59,6 +59,10 @@ type CoreDevice<'a> = platform::Device<Core<'a>>;
 type CoreDevice<'a> = platform::Device<Core>;
 
 /// What a driver provides; `Self` is its data for one device.
+///
+/// Soundness rests on one thing that the compiler does not check, although the trait is safe to
+/// implement: what a driver makes of a [`BoundDevice`], a buffer for example, it must keep in
+/// `Self` and nowhere else, no `static` above all. `Self` is dropped while the device is bound.
 pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// The name of the driver, of its interrupts and of its debugfs directory.
     const NAME: &'static CStr;
@@ -77,8 +81,8 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
 
     /// Reads the node of `dev` and prepares the data. Sleeps.
     ///
-    /// It logs what is wrong with a node. What it makes of `dev`, here and in the callbacks below,
-    /// it must keep in `Self` and nowhere else: `Self` is dropped while the device is bound.
+    /// It logs what is wrong with a node. For what it makes of `dev`, here and in the callbacks
+    /// below, see above.
     fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>>;
 
     /// Called once everything is in place. Sleeps.
@@ -142,10 +146,10 @@ impl<'a, T: Driver> Assembly<'a, T> {
         let request = find_irq(pdev)?;
         let irq = request.irq();
 
-        // SAFETY: It, and by the requirements of `Driver::probe` what `T` makes of it, lives in
-        // `attached`, whose references are all dropped with this value, hence by the safety
-        // requirements before the device is unbound: driver data is dropped before devres is
-        // released.
+        // SAFETY: It, and what `T` makes of it, lives in `attached`, whose references are all
+        // dropped with this value, hence by the safety requirements before the device is unbound:
+        // driver data is dropped before devres is released. That `T` keeps nothing elsewhere is
+        // what `Driver` demands and no compiler checks: there the proof rests on reading `T`.
         let bound = unsafe { BoundDevice::new(dev) };
         let data = T::probe(&bound)?;
         let attached = Arc::pin_init(Attached::new(bound.share(), data), GFP_KERNEL)?;
