@@ -37,6 +37,8 @@ SECONDS = 900
 # kmemleak has a reserve of its own, so that this saves time; dma-debug turns itself off.
 KMEMLEAK = "__alloc_object"
 DMA_DEBUG = "add_dma_entry"
+# What the kernel says where it goes without, or gives up.
+GIVES_UP = r"^kobject: kobject_add_internal failed for \S+ \(error: -12"
 # Maps a device's interrupt, once and for all.
 MAP_IRQ = "irq_create_of_mapping"
 
