@@ -20,6 +20,7 @@
 #include <linux/slab.h>
 #include <linux/sprintf.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 
 /* rust/address.rs */
 
@@ -270,6 +271,16 @@ void *alloclab_get_free_pages(gfp_t gfp, unsigned int order)
 void alloclab_free_pages(const void *pages, unsigned int order)
 {
 	free_pages((unsigned long)pages, order);
+}
+
+/* rust/room.rs */
+
+unsigned long alloclab_available_pages(void)
+{
+	/* What is set aside for contiguous memory is available to user space alone. */
+	long pages = si_mem_available() - (long)global_zone_page_state(NR_FREE_CMA_PAGES);
+
+	return max(pages, 0L);
 }
 
 /* rust/schedule.rs */

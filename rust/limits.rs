@@ -24,8 +24,8 @@ extern "C" {
 pub(crate) struct Limit {
     /// The kernel's name for the limit.
     pub(crate) name: &'static str,
-    /// Whether the limit follows from the kernel's configuration alone, not from the machine.
-    #[allow(dead_code, reason = "read by the tests")]
+    /// Whether the limit follows from the kernel's configuration alone, not from the machine's
+    /// memory.
     pub(crate) fixed: bool,
     bytes: fn() -> usize,
 }

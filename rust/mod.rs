@@ -28,5 +28,6 @@ pub(crate) mod platform;
 pub(crate) mod property;
 pub(crate) mod ratelimit;
 pub(crate) mod raw;
+pub(crate) mod room;
 pub(crate) mod schedule;
 pub(crate) mod slab;

@@ -20,7 +20,8 @@ LEFT = re.compile(
     r"to the device, which frees it \(unbind\)$")
 FAILURE = re.compile(
     r"^(?P<method>[a-z0-9_]+): allocation of (?P<bytes>\d+) bytes failed: "
-    r"(?P<error>E[A-Z0-9]+) \(press (?P<press>\d+)\)$")
+    r"(?P<error>E[A-Z0-9]+) \(press (?P<press>\d+)\)"
+    r"(?:, not tried: at most \d+ bytes now)?$")
 # What follows the line of an allocation, by method.
 REMARKS = {
     "krealloc": r"grew in (?P<steps>\d+) steps and moved (?P<moves>\d+) times, content kept",

@@ -40,6 +40,8 @@ pub(crate) enum Event {
         method: Method,
         size: usize,
         error: Error,
+        /// For how many bytes there is room, where it was not tried for want of it.
+        most: Option<usize>,
         why: Reason,
     },
 }
@@ -86,12 +88,18 @@ impl fmt::Display for Event {
                 method,
                 size,
                 error,
+                most,
                 why,
-            } => f.write_fmt(fmt!(
-                "{}: allocation of {size} bytes failed: {} ({why})",
-                method.name(),
-                Errno(*error)
-            )),
+            } => {
+                f.write_fmt(fmt!(
+                    "{}: allocation of {size} bytes failed: {} ({why})",
+                    method.name(),
+                    Errno(*error)
+                ))?;
+                most.map_or(Ok(()), |most| {
+                    f.write_fmt(fmt!(", not tried: at most {most} bytes now"))
+                })
+            }
         }
     }
 }

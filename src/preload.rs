@@ -86,6 +86,14 @@ impl<M: Owner> Loaded<M> {
             pr_err!("{name}: {size} is not valid: {refusal}\n");
             return Err(refusal.errno());
         }
+        let _room = method.rules().room(size).map_err(|most| {
+            let errno = Errno(ENOMEM);
+            pr_err!(
+                "{name}: allocation of {size} bytes failed: {errno}, not tried: at most {most} \
+                 bytes now\n"
+            );
+            ENOMEM
+        })?;
         let owner = alloc(size, gfp).inspect_err(|e| {
             pr_err!("{name}: allocation of {size} bytes failed: {}\n", Errno(*e));
         })?;

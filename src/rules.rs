@@ -13,7 +13,8 @@ use crate::rust::{
         Gfp,
         Modifier, //
     },
-    limits::Limit, //
+    limits::Limit,
+    room::Room, //
 };
 
 /// Where a press allocates.
@@ -140,6 +141,16 @@ impl Rules {
             .or_else(|| self.words(request.gfp))
             .or_else(|| self.together(request))
             .or_else(|| self.context(request))
+    }
+
+    /// Takes the room for `size` bytes where nothing but memory itself is the limit. Any context.
+    ///
+    /// Where there is none, returns for how many bytes there is.
+    pub(crate) fn room(&self, size: usize) -> Result<Option<Room>, usize> {
+        if self.limit.fixed {
+            return Ok(None);
+        }
+        Room::new(size).map(Some)
     }
 
     fn size(&self, size: usize) -> Option<Objection> {

@@ -59,20 +59,25 @@ pub(crate) struct Outcome<B> {
     method: Method,
     request: Request,
     result: Result<B>,
+    /// For how many bytes there is room, where it was not tried for want of it.
+    most: Option<usize>,
     ns: u64,
     start: Instant<Monotonic>,
 }
 
 impl<B> Outcome<B> {
-    /// Allocates, and takes the time. Any context that `alloc` is for.
+    /// Allocates if there is room, and takes the time. Any context that `alloc` is for.
     pub(crate) fn of(method: Method, request: Request, alloc: impl FnOnce() -> Result<B>) -> Self {
+        // Looking for room is not part of the latency.
+        let room = method.rules().room(request.size);
         let start = Instant::now();
-        let result = alloc();
+        let result = if room.is_ok() { alloc() } else { Err(ENOMEM) };
         let ns = elapsed_ns(start);
         Self {
             method,
             request,
             result,
+            most: room.err(),
             ns,
             start,
         }
@@ -133,6 +138,7 @@ impl<B: Held> Toggle<B> {
             method,
             request,
             result,
+            most,
             ns,
             start,
         } = outcome;
@@ -170,6 +176,7 @@ impl<B: Held> Toggle<B> {
                     method,
                     size: request.size,
                     error,
+                    most,
                     why,
                 }
             }

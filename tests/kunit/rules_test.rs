@@ -94,6 +94,27 @@ mod tests {
     }
 
     #[test]
+    fn room_is_what_is_available_and_not_promised() {
+        let rules = Method::Vmalloc.rules();
+        let total = rules.limit.bytes();
+        let most = rules.room(total).err().unwrap_or(0);
+        assert!(0 < most && most < total);
+
+        // Once, not twice, and again when it was given back.
+        let size = most / 4 * 3;
+        let first = rules.room(size);
+        assert!(matches!(first, Ok(Some(_))));
+        assert!(rules.room(size).is_err_and(|left| left < size));
+        drop(first);
+        assert!(rules.room(size).is_ok());
+        assert!(rules.room(usize::MAX).is_err());
+        assert!(rules.room(size).is_ok());
+
+        // Others have a limit that is nothing against the memory.
+        assert!(matches!(Method::Kmalloc.rules().room(total), Ok(None)));
+    }
+
+    #[test]
     fn hard_context_takes_what_does_not_sleep() {
         for method in Method::ALL {
             let rules = method.rules();
