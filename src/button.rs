@@ -25,8 +25,8 @@ use crate::rust::interrupt::Wake;
 /// How long the thread half works before it pauses, if presses still wait.
 const STRETCH: Delta = Delta::from_millis(10);
 
-/// How long a pause is to be.
-pub(crate) const PAUSE: Delta = Delta::from_millis(1);
+/// So many nanoseconds of work are a microsecond of the pause that follows: a tenth.
+const NS_A_MICROSECOND: i64 = 10_000;
 
 /// Stands for "no edge yet" among the nanoseconds since probe.
 const NEVER: i64 = i64::MIN;
@@ -76,12 +76,14 @@ impl Stretch {
         Self { start_ns: None }
     }
 
-    /// Returns whether the work, which goes on at `now_ns`, is to pause. Any context.
+    /// Returns how long the work, which goes on at `now_ns`, is to pause, if it is to. Any context.
     ///
-    /// The difference is right across a wrap of the counter.
-    pub(crate) fn is_over(&mut self, now_ns: i64) -> bool {
+    /// The longer a single press takes, the longer the stretch becomes, and so does the pause. The
+    /// difference is right across a wrap of the counter.
+    pub(crate) fn pause(&mut self, now_ns: i64) -> Option<Delta> {
         let start_ns = *self.start_ns.get_or_insert(now_ns);
-        now_ns.wrapping_sub(start_ns) >= STRETCH.as_nanos()
+        let worked_ns = now_ns.wrapping_sub(start_ns);
+        (worked_ns >= STRETCH.as_nanos()).then(|| Delta::from_micros(worked_ns / NS_A_MICROSECOND))
     }
 
     /// Begins anew at `now_ns`, after a pause. Any context.
@@ -128,7 +130,7 @@ impl Button {
     }
 
     /// The thread half: carries out each waiting press once, and lets others run from time to time
-    /// by `pause`, which is to sleep for about [`PAUSE`].
+    /// by `pause`, which is to sleep for about so long.
     ///
     /// An edge that comes meanwhile finds its press taken here, or has the thread half run once
     /// more: the interrupt core marks the wake-up after the hard half, and clears the mark before
@@ -136,7 +138,7 @@ impl Button {
     /// so that a hard half that finds none waiting finds that press carried out.
     ///
     /// The clock is read only where more presses wait: a single press does not pay for the storm.
-    pub(crate) fn thread(&self, mut carry_out: impl FnMut(), mut pause: impl FnMut()) {
+    pub(crate) fn thread(&self, mut carry_out: impl FnMut(), mut pause: impl FnMut(Delta)) {
         let mut stretch = Stretch::new();
 
         while self.waiting.load(Relaxed) > 0 {
@@ -146,9 +148,11 @@ impl Button {
             let left = self.waiting.fetch_add(-1, Release) - 1;
 
             // What waits during a pause is not forgotten: this loop takes it afterwards.
-            if left > 0 && stretch.is_over(self.now_ns()) {
-                pause();
-                stretch.restart(self.now_ns());
+            if left > 0 {
+                if let Some(length) = stretch.pause(self.now_ns()) {
+                    pause(length);
+                    stretch.restart(self.now_ns());
+                }
             }
         }
     }

@@ -19,7 +19,6 @@ use kernel::{
 };
 
 use crate::{
-    button::PAUSE,
     control,
     lab::Lab,
     method::States,
@@ -140,7 +139,7 @@ impl Driver for Lab {
                 self.press(dev);
             }
         };
-        self.button.thread(press, || fsleep(PAUSE));
+        self.button.thread(press, fsleep);
     }
 
     fn unbind(&self, dev: &BoundDevice) {

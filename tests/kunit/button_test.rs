@@ -87,12 +87,12 @@ mod tests {
         }
 
         let mut presses = 0;
-        button.thread(|| presses += 1, || ());
+        button.thread(|| presses += 1, |_| ());
         assert_eq!(presses, 100);
         assert_eq!(button.edges(), 100);
         assert_eq!(button.bounces(), 0);
 
-        button.thread(|| presses += 1, || ());
+        button.thread(|| presses += 1, |_| ());
         assert_eq!(presses, 100);
     }
 
@@ -109,7 +109,7 @@ mod tests {
                     let _ = button.hard(|| false);
                 }
             },
-            || (),
+            |_| (),
         );
         assert_eq!(presses, 10);
     }
@@ -123,7 +123,7 @@ mod tests {
         assert!(button.hard(|| false) == Wake::Nothing);
 
         let mut presses = 0;
-        button.thread(|| presses += 1, || ());
+        button.thread(|| presses += 1, |_| ());
         assert_eq!(presses, 1);
         assert_eq!(button.edges(), 3);
         assert_eq!(button.bounces(), 2);
@@ -143,7 +143,7 @@ mod tests {
             });
             assert!(wake == Wake::Thread);
         }
-        button.thread(|| presses += 1, || ());
+        button.thread(|| presses += 1, |_| ());
         assert_eq!((at_once, presses), (3, 0));
 
         // Declined: it waits, and so do those after it, which are not even offered.
@@ -152,7 +152,7 @@ mod tests {
             at_once += 1;
             true
         });
-        button.thread(|| presses += 1, || ());
+        button.thread(|| presses += 1, |_| ());
         assert_eq!((at_once, presses), (3, 2));
     }
 
@@ -174,7 +174,7 @@ mod tests {
                     });
                 }
             },
-            || (),
+            |_| (),
         );
         assert_eq!(presses, 2);
         assert!(!overtaken);
@@ -197,13 +197,17 @@ mod tests {
                 (STRETCH_NS + 1, true),
                 (100 * STRETCH_NS, true),
             ] {
-                assert_eq!(stretch.is_over(start.wrapping_add(gap)), over);
+                let pause = stretch.pause(start.wrapping_add(gap));
+                assert_eq!(pause.is_some(), over);
+                // A tenth of the work, however long it took.
+                let length = if over { gap / 10_000 * 1000 } else { 0 };
+                assert_eq!(pause.map_or(0, Delta::as_nanos), length);
             }
 
             let again = start.wrapping_add(STRETCH_NS + 7);
             stretch.restart(again);
-            assert!(!stretch.is_over(again.wrapping_add(STRETCH_NS - 1)));
-            assert!(stretch.is_over(again.wrapping_add(STRETCH_NS)));
+            assert!(stretch.pause(again.wrapping_add(STRETCH_NS - 1)).is_none());
+            assert!(stretch.pause(again.wrapping_add(STRETCH_NS)).is_some());
         }
     }
 
@@ -214,15 +218,36 @@ mod tests {
 
         // However long a single press takes: nothing waits for it.
         assert!(button.hard(|| false) == Wake::Thread);
-        button.thread(|| fsleep(Delta::from_millis(30)), || pauses += 1);
+        button.thread(|| fsleep(Delta::from_millis(30)), |_| pauses += 1);
         assert_eq!(pauses, 0);
 
         // And a few that take no time.
         for _ in 0..3 {
             assert!(button.hard(|| false) == Wake::Thread);
         }
-        button.thread(|| (), || pauses += 1);
+        button.thread(|| (), |_| pauses += 1);
         assert_eq!(pauses, 0);
+    }
+
+    #[test]
+    fn pause_grows_with_the_work() {
+        let button = Button::new(Delta::from_micros(0));
+        for _ in 0..3 {
+            assert!(button.hard(|| false) == Wake::Thread);
+        }
+
+        let mut pauses = 0;
+        let mut enough = true;
+        button.thread(
+            || fsleep(Delta::from_millis(100)),
+            |length| {
+                pauses += 1;
+                enough &= length.as_nanos() >= STRETCH_NS;
+            },
+        );
+        // The first press begins the stretch, and after the last there is nothing to pause for.
+        assert_eq!(pauses, 1);
+        assert!(enough);
     }
 
     #[test]
@@ -240,7 +265,7 @@ mod tests {
                 presses.set(presses.get() + 1);
                 fsleep(Delta::from_millis(6));
             },
-            || {
+            |_| {
                 // Never twice without a press between.
                 assert!(presses.get() > last);
                 last = presses.get();
