@@ -14,9 +14,9 @@ CPUS = {"kunit": ([2], [1, 2, 4])}
 BOOT = Boot("pressure-2", overlays=(PL061, nodes(node("fast", 4, "debounce-interval = <0>"))),
             memory=64)
 # What is pressed: method, size, and how many presses: (quick, full).
-LARGE = {"vmalloc": ("4M", (60, 600)), "kmalloc": ("4M", (120, 1200)),
+LARGE = {"vmalloc": ("1M", (60, 600)), "kmalloc": ("4M", (120, 1200)),
          "pages": ("1M", (120, 1200)), "coherent": ("4M", (120, 1200)),
-         "kvmalloc": ("8M", (60, 600)), "krealloc": ("2M", (60, 600)),
+         "kvmalloc": ("2M", (60, 600)), "krealloc": ("2M", (60, 600)),
          "list": ("1024", (60, 600))}
 GAP_US = 2000
 GAP_LIMIT_US = 5000000
