@@ -2,7 +2,10 @@
 
 //! The C function `kmalloc` itself: every flag that the slab allocator takes, at C's cost.
 
-use kernel::prelude::*;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
 
 use super::{
     Allocate,
@@ -10,12 +13,14 @@ use super::{
 };
 use crate::{
     rules::{
+        Objection,
         Request,
         Rules,
         Takes, //
     },
     rust::{
         bound::BoundDevice,
+        gfp::Modifier,
         limits::KMALLOC_MAX_SIZE,
         raw, //
     }, //
@@ -40,9 +45,27 @@ impl Allocate for RawKmalloc {
         Ok(())
     }
 
+    fn check(_state: &Self::State, request: &Request) -> Result<(), Objection> {
+        match Self::RULES.objection(request) {
+            Some(objection) => Err(objection),
+            None if request.gfp.has(Modifier::Nofail) && request.size > NOFAIL_BYTES => {
+                Err(Objection::Together(
+                    "nofail is for at most half a page of kmalloc, which debugging may make two",
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
         raw::RawKmalloc::new(request.size, request.gfp)
     }
 }
+
+/// The most bytes that `kmalloc` looks for until there are any.
+///
+/// Slab debugging adds a red zone as large as the block on its left, and more on its right: of a
+/// larger block that may make more than two pages, of which 6.18 warns.
+const NOFAIL_BYTES: usize = PAGE_SIZE / 2;
 
 impl Plain for raw::RawKmalloc {}

@@ -10,6 +10,7 @@
 #define FUZZ_MODEL_H
 
 #include <errno.h>
+#include <limits.h>
 
 #include "fuzz_input.h"
 
@@ -48,7 +49,9 @@ struct method {
 	char name[32];
 	unsigned long default_size, largest;
 	unsigned int bases, modifiers;
-	bool contiguous, hard;
+	/* The largest size with nofail. */
+	unsigned long nofail_bytes;
+	bool hard;
 };
 
 static struct method methods[METHODS_MAX];
@@ -164,7 +167,7 @@ static int judge_method(const struct settings *now, const struct method *method)
 	if (efforts & (efforts - 1))
 		return -EINVAL;
 	if (now->modifiers & BIT(NOFAIL) &&
-	    (!sleeps || (method->contiguous && size > 2 * PAGE_BYTES)))
+	    (!sleeps || size > method->nofail_bytes))
 		return -EINVAL;
 	return now->context && (sleeps || !method->hard) ? -EINVAL : 0;
 }

@@ -173,8 +173,12 @@ static void learn(struct method *method)
 		snprintf(text, sizeof(text), "+%s", modifiers[i]);
 		method->modifiers |= takes("kernel", text, "default") << i;
 	}
-	snprintf(text, sizeof(text), "%d", 3 * PAGE_BYTES);
-	method->contiguous = !takes("kernel", "+nofail", text);
+	method->nofail_bytes = ULONG_MAX;
+	for (unsigned long bytes = 2 * PAGE_BYTES; bytes >= PAGE_BYTES / 2; bytes /= 4) {
+		snprintf(text, sizeof(text), "%lu", bytes + 1);
+		if (!takes("kernel", "+nofail", text))
+			method->nofail_bytes = bytes;
+	}
 	if (method->bases & BIT(ATOMIC)) {
 		must_set(GFP, "atomic");
 		method->hard = !set(CONTEXT, "hard");
@@ -187,9 +191,9 @@ static void learn(struct method *method)
 	method->default_size = counter("\nbytes_held: ");
 	must_set(PRESS, "1");
 	presses += 2;
-	printf("%s: %llu of %llu bytes, bases %x, modifiers %x%s%s\n", method->name,
+	printf("%s: %llu of %llu bytes, bases %x, modifiers %x, nofail %lx%s\n", method->name,
 	       (unsigned long long)method->default_size, (unsigned long long)method->largest,
-	       method->bases, method->modifiers, method->contiguous ? ", contiguous" : "",
+	       method->bases, method->modifiers, method->nofail_bytes,
 	       method->hard ? ", hard" : "");
 }
 
