@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Suspend-to-idle with something held: it stays held, and a press meanwhile is carried out once."""
 
+import errno
 import time
 
 from lab import PL061, Boot, node, nodes
@@ -9,6 +10,10 @@ BOOT = Boot("suspend", overlays=(PL061, nodes(node("other", 4))))
 RTC = "/sys/class/rtc/rtc0"
 # It takes about one to fall asleep, longer where others keep the host busy.
 WAKE_SECONDS = 8
+# Or where a processor of its own is busy.
+BUSY_SECONDS = 14
+# More than can be carried out before it falls asleep.
+PRESSES = 1000000
 # Context, method, whether it is held beforehand: the press frees then, and allocates otherwise.
 ROUNDS = [("thread", "vmalloc", True), ("hard", "kmalloc", False), ("hard", "coherent", True)]
 MORE_ROUNDS = [("thread", "coherent", False), ("thread", "kmalloc", True),
@@ -16,11 +21,11 @@ MORE_ROUNDS = [("thread", "coherent", False), ("thread", "kmalloc", True),
                ("hard", "coherent", False), ("thread", "coherent", True)]
 
 
-def sleep_through(guest, meanwhile):
+def sleep_through(guest, meanwhile, seconds=WAKE_SECONDS):
     """Suspend the guest until its clock's alarm, and do something on the host meanwhile."""
     start = len(guest.log)
     guest.sh("rm -f /run/slept; (usleep 300000; "
-             f"echo +{WAKE_SECONDS} >{RTC}/wakealarm && echo freeze >/sys/power/state; "
+             f"echo +{seconds} >{RTC}/wakealarm && echo freeze >/sys/power/state; "
              "echo $? >/run/slept) >/dev/null 2>&1 &")
     guest.wait_log(r"^printk: Suspending console\(s\)", start)
     # What comes after that line is said when it wakes up.
@@ -76,6 +81,19 @@ def test_press_while_asleep(guest, lab, button, full, count):
 
     if full:
         several_presses(lab)
+
+
+def test_write_of_presses_ends_at_suspend(guest, button):
+    guest.sh("rm -f /run/status; (/root/interrupted_write "
+             f"{button.directory}/press {PRESSES} 0; echo $? >/run/status) >/dev/null 2>&1 &")
+    sleep_through(guest, lambda: None, BUSY_SECONDS)
+    # The freezer wakes the writer as a signal does, though none was sent.
+    status = guest.sh("while [ ! -s /run/status ]; do usleep 100000; done; cat /run/status")
+    assert int(status) == errno.EINTR
+    presses, = button.counters("presses")
+    assert 0 < presses < PRESSES
+    button.software_press()
+    assert button.counters("presses", "failures") == (presses + 1, 0)
 
 
 def several_presses(lab):
