@@ -18,12 +18,12 @@ build() {
 }
 
 # build_for_tests [ROW...]: the modules with those of the tests, and what the kernels
-# need for them; sets ROWS to these rows, or to those of make test if none is named.
+# need for them; sets ROWS to these rows, or to all if none is named.
 build_for_tests() {
 	local row
 
 	ROWS=("$@")
-	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel.sh names test)
+	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel.sh names)
 	for row in "${ROWS[@]}"; do
 		scripts/kernel.sh modules "$row" >/dev/null
 	done
