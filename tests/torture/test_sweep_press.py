@@ -52,9 +52,9 @@ def test_press(guest, sweep, full):
     guest.sh(f"insmod /root/alloclab.ko; echo {NODE} >{DRIVER}/bind")
     methods = chosen(guest, NODE, full)
     large = {method for method in methods if guest.run(
-        f"cd {files(NODE)}; echo default >size; echo {method} >method; echo {LARGE} >size"
-    ).status == 0}
-    assert {"kmalloc", "vmalloc"} <= large
+        f"cd {files(NODE)} && echo default >size && echo kernel >gfp && echo {method} >method && "
+        f"echo {LARGE} >size").status == 0}
+    assert {"kmalloc", "vmalloc", "krealloc"} <= large
     told_of = {}
     for kind in KINDS:
         for method in methods:
