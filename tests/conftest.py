@@ -161,7 +161,7 @@ def fixture_boot(request):
 
 
 @pytest.fixture(scope="module", name="watch")
-def fixture_watch(guests, boot, count):
+def fixture_watch(guests, boot, count, full):
     """What a guest's detectors have found when a module's tests in it are over.
 
     So long after the tests, what came later than their end is found too.
@@ -169,7 +169,7 @@ def fixture_watch(guests, boot, count):
     assert boot
     yield
     if guests.guest and guests.guest.running:
-        found = look_back(guests.guest)
+        found = look_back(guests.guest, rounds=2 if full else 1)
         count("reports", len(found.reports))
         count("leaked_bytes", found.leaked_bytes)
         assert not found.wrong, "\n".join(found.wrong)

@@ -31,14 +31,14 @@ def complaints(lines, expected=()):
             and not any(re.search(pattern, line) for pattern in expected)]
 
 
-def unreferenced(guest):
+def unreferenced(guest, rounds=2):
     """Have kmemleak look for leaks; return what it has found since the boot.
 
     Stale copies of an address hide a leak: so free slabs are given back before, it scans twice,
     and all of that is done a second time if nothing was found.
     """
     return guest.sh(
-        f"for round in 1 2; do usleep {int(YOUNG_SECONDS * 1000000)}; "
+        f"for round in $(seq {rounds}); do usleep {int(YOUNG_SECONDS * 1000000)}; "
         "for cache in /sys/kernel/slab/*/shrink; do echo 1 >$cache; done; "
         f"echo scan >{KMEMLEAK}; echo scan >{KMEMLEAK}; found=$(cat {KMEMLEAK}); "
         '[ -z "$found" ] || break; done; echo -n "$found"', LEAK_SECONDS)
@@ -52,10 +52,10 @@ class Found(NamedTuple):
     wrong: Sequence[str]        # both in words, and which detector is not awake any more
 
 
-def look_back(guest):
+def look_back(guest, rounds):
     """Search a guest's whole log and its memory, and see that its detectors are still awake.
 
-    What tests asked for is in the guest's list `excused`.
+    What tests asked for is in the guest's list `excused`; the rounds are those of `unreferenced`.
     """
     config = guest.row.config()
     wrong = []
@@ -64,7 +64,7 @@ def look_back(guest):
             said = guest.run(command).output
             if not re.fullmatch(answer, said):
                 wrong.append(f"{option}: {said}")
-    leaks = unreferenced(guest) if config.get("DEBUG_KMEMLEAK") == "y" else ""
+    leaks = unreferenced(guest, rounds) if config.get("DEBUG_KMEMLEAK") == "y" else ""
     if leaks:
         wrong.append(leaks)
     sizes = re.findall(r"^unreferenced object 0x\w+ \(size (\d+)\)", leaks, re.MULTILINE)

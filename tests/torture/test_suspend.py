@@ -9,7 +9,7 @@ from lab import PL061, Boot, node, nodes
 BOOT = Boot("suspend", overlays=(PL061, nodes(node("other", 4))))
 RTC = "/sys/class/rtc/rtc0"
 # It takes about one to fall asleep, longer where others keep the host busy.
-WAKE_SECONDS = 8
+WAKE_SECONDS = 5
 # Or where a processor of its own is busy.
 BUSY_SECONDS = 14
 # More than can be carried out before it falls asleep.
