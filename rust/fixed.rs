@@ -20,9 +20,12 @@ use super::{
 /// The size of the buffer, in bytes.
 pub(crate) const BUFFER_BYTES: usize = 2048;
 
+/// Aligned as every allocator's memory is, at least; `bytes` come first.
+///
 /// # Invariants
 ///
 /// Who changed `taken` from false to true has the bytes to himself until he changes it back.
+#[repr(C, align(8))]
 struct Shared {
     bytes: UnsafeCell<[u8; BUFFER_BYTES]>,
     taken: Flag,
