@@ -133,6 +133,8 @@ int main(int argc, char **argv)
 			ms = ms_now() - begin;
 		} while (presses < wanted && ms < LOST_MS);
 
+		/* The edges stand before the presses: they were read earlier. */
+		read_stats(file, stats, sizeof(stats));
 		seen = value(stats, "\nedges: ") - first_edges;
 		if (seen != wanted || presses != wanted) {
 			printf("burst %ld: of %ld edges %ld seen, %ld carried out in %ld ms\n",

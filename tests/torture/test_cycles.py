@@ -8,7 +8,7 @@ from storm import CPUS, DEVICES, boot_of, emptied, figures_of
 
 BOOT = boot_of(2)
 # Of each kind, over all numbers of CPUs: (quick, full).
-CYCLES = {"kunit": (18, 1000), "debug": (2, 100)}
+CYCLES = {"kunit": (18, 1000), "debug": (2, 50)}
 SECONDS = 900
 # All files are open during an unbind, by the thread that waits for its end. It does wait for what
 # is running: one press, an answer to a reader, and the kernel's own grace periods in the storm.

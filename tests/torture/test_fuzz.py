@@ -12,7 +12,7 @@ SEEDS = (Path(__file__).parent / "seeds").read_text(encoding="ascii")
 SEED = 4
 # Row -> inputs in full and in quick scale, and which of the refused writes is followed by a look
 # at all files: each n-th.
-INPUTS = {"debug": (30_000, 2_000), "kunit": (1_000_000, 10_000)}
+INPUTS = {"debug": (15_000, 2_000), "kunit": (1_000_000, 10_000)}
 EVERY = {"debug": 8, "kunit": 2}
 # Loads in full and in quick scale.
 LOADS = {"debug": (100, 20), "kunit": (400, 40)}

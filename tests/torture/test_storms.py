@@ -13,8 +13,8 @@ BOOT = boot_of(2)
 EDGES = {"kunit": (48000, 1000000), "debug": (2000, 100000)}
 # In each context, by the number of CPUs: most with two, where a press is taken just as often while
 # an edge comes, and emulation is fastest.
-BURSTS = {"kunit": ({1: 300, 2: 6000, 4: 200}, {1: 5000, 2: 40000, 4: 2000}),
-          "debug": ({2: 100}, {1: 300, 2: 3000, 4: 300})}
+BURSTS = {"kunit": ({1: 300, 2: 6000, 4: 200}, {1: 5000, 2: 20000, 4: 2000}),
+          "debug": ({2: 100}, {1: 300, 2: 1500, 4: 300})}
 # Of the edges, how many come while the settings change.
 CHANGING = 8
 SECONDS = 900

@@ -8,8 +8,6 @@ from sweep import (COLD, KINDS, KMEMLEAK, MAP_IRQ, NODE, SWEPT, WRONG, check_wor
 
 BOOT = SWEPT
 LOAD = "load /root/alloclab.ko preload_kmalloc=64 preload_vmalloc=4096"
-# A buffer whose pages are more than one page of text.
-MANY_PAGES = 1 << 21
 REFUSED_LOAD = (r"^alloclab: (preload_\w+: allocation of \d+ bytes failed|"
                 r"debugfs: the directory cannot be made|the driver cannot be registered): ")
 REFUSED_PROBE = (r"^alloclab \S+: (probe with driver alloclab failed with error -1[12]|"
@@ -137,7 +135,8 @@ def test_bind_thread(guest, sweep):
 def unbind(sweep, kind, method):
     """Fail what unbinding a node allocates; what it holds is freed all the same."""
     failed = sweep.run(f"{method}: unbind", kind, f"write {DRIVER}/unbind {NODE}",
-                       before=[*fresh(NODE, method=method), f"write {files(NODE)}/press 1"],
+                       before=[*fresh(NODE, size="default", gfp="kernel", method=method),
+                               f"write {files(NODE)}/press 1"],
                        after=[f"write {DRIVER}/unbind {NODE}", f"absent {files(NODE)}",
                               f"write {DRIVER}/bind {NODE}", *works(NODE)])
     for site in failed:
@@ -201,16 +200,14 @@ def test_files(guest, sweep, full):
 
 def test_files_with_something_held(guest, sweep, full):
     guest.sh(f"insmod /root/alloclab.ko; echo {NODE} >{DRIVER}/bind")
-    cases = [(f"{method} held", {"size": "default", "gfp": "kernel", "method": method})
-             for method in chosen(guest, NODE, full)[:None if full else 1]]
-    cases.append(("many pages held", {"method": "vmalloc", "size": MANY_PAGES}))
     for kind in KINDS:
         sweep.arrange(kind, KMEMLEAK)
-        for case, settings in cases:
+        for method in chosen(guest, NODE, full)[:None if full else 1]:
+            ready = fresh(NODE, size="default", gfp="kernel", method=method)
             for name in ("live", "pages"):
-                row = f"read {name}: {case}"
+                row = f"read {name}: {method} held"
                 press, read = f"write {files(NODE)}/press 1", f"read {files(NODE)}/{name}"
-                failed = sweep.run(row, kind, read, before=[*fresh(NODE, **settings), press],
+                failed = sweep.run(row, kind, read, before=[*ready, press],
                                    after=[read, press, *works(NODE)])
                 for site in failed:
                     assert site.error in (None, "ENOMEM"), site
