@@ -9,7 +9,7 @@ from lab import PL061, Boot, node, nodes
 
 BOOT = Boot("long-write", cpus=1, overlays=(PL061, nodes(node("other", 4))))
 pytestmark = pytest.mark.core
-MEASURED = re.compile(r"windows=(\d+) starved=(\d+) ")
+MEASURED = re.compile(r"begins\nwindows=(\d+) starved=(\d+) ")
 
 
 def test_other_programs_run(guest, lab, button):

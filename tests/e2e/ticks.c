@@ -7,11 +7,11 @@
  *
  * The first gives a thread the lowest priority, so that the presses of its button wait. The second
  * gives the thread its real-time priority back, and keeps all other CPUs busy with what has a
- * higher one, so that the threads of all interrupts share CPU 0. There it computes for so long, and
- * watches the file `stats` of another button. It prints how many tenths of a second there were, in
- * how many of them it did not run, the longest time in which it did not, its share of the CPU, how
- * many presses of the other button were carried out, and a bound of how long each waited: from
- * when it was not there yet to when it was seen carried out.
+ * higher one, so that the threads of all interrupts share CPU 0. There it says that it begins,
+ * computes for so long, and watches the file `stats` of another button. It prints how many tenths
+ * of a second there were, in how many of them it did not run, the longest time in which it did not,
+ * its share of the CPU, how many presses of the other button were carried out, and a bound of how
+ * long each waited: from when it was not there yet to when it was seen carried out.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -111,17 +111,20 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 1;
 
+	/* First, or the CPU that this is on is one of those that are taken. */
+	if (stay_on(0))
+		return 1;
 	while (--cpus > 0)
 		if (pthread_create(&thread, NULL, occupy, (void *)cpus))
 			return 1;
-	if (stay_on(0))
-		return 1;
 	file = open(argv[2], O_RDONLY);
 	if (file < 0 || watch(file, &known, &before)) {
 		perror(argv[2]);
 		return 1;
 	}
 	presses = before;
+	puts("begins");
+	fflush(stdout);
 
 	start = now_ns(CLOCK_MONOTONIC);
 	cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);

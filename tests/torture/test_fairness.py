@@ -15,8 +15,8 @@ BOOT = Boot("fairness2", overlays=(PL061, nodes(
 # Of 1 MiB each, they are more than can be carried out while it is measured.
 STORM = 100000
 OTHER_PRESSES = 4
-MEASURED = re.compile(r"windows=(\d+) starved=(\d+) gap_us=\d+ share=\d+ presses=(\d+) "
-                      r"press_us=(\d+)\n")
+MEASURED = re.compile(r"^windows=(\d+) starved=(\d+) gap_us=\d+ share=\d+ presses=(\d+) "
+                      r"press_us=(\d+)$")
 
 
 @pytest.fixture(name="boot", scope="module", params=CPUS, ids="{}cpu".format)
@@ -32,21 +32,22 @@ def test_storm_of_waiting_presses(boot, guest, lab, count, full):
     storm.inject(STORM, cpus=str(boot.cpus - 1))
     assert storm.counters("edges") == (STORM,)
 
-    milliseconds = 10000 if full else 3000
-    guest.sh(f"/root/ticks {milliseconds} {other.directory}/stats {thread} >/run/ticks &")
+    milliseconds = 10000 if full else 4000
+    start = len(guest.log)
+    # The shell shares what is measured: it is done before, and what is said comes by the log.
+    guest.sh("(sleep 1; exec /root/ticks "
+             f"{milliseconds} {other.directory}/stats {thread}) >/dev/kmsg &")
+    guest.wait_log("^begins$", start)
     for _ in range(OTHER_PRESSES):
         guest.press()
         time.sleep(0.4)
-    until = time.monotonic() + 60
-    said = ""
-    while not said and time.monotonic() < until:
-        said = guest.sh("sleep 0.2; cat /run/ticks")
+    measured = guest.wait_log(MEASURED, start, timeout=60)[1]
     # The storm is still on: what was measured was measured in it.
     assert storm.counters("presses")[0] < STORM
-    windows, starved, presses, press_us = map(int, MEASURED.fullmatch(said).groups())
+    windows, starved, presses, press_us = map(int, measured.groups())
     # With a thread that does not pause, nine of ten windows are starved, and no press comes.
-    assert starved * 2 < windows, said
-    assert presses == OTHER_PRESSES and press_us < 1000000, said
+    assert starved * 2 < windows, measured.string
+    assert presses == OTHER_PRESSES and press_us < 1000000, measured.string
 
     storm.set(size=64)
     assert storm.wait_counter("presses", STORM, 120) == STORM
