@@ -117,6 +117,12 @@ class Sweep:
             self.table.ranges[function] = [f"0x{line.split()[0]}" for line in text.splitlines()]
         return self.table.ranges[function]
 
+    def module(self):
+        """Where the driver is: two addresses. It must be loaded."""
+        start, size = self.guest.sh("cat /sys/module/alloclab/sections/.text; "
+                                    "grep '^alloclab ' /proc/modules").split()[0:3:2]
+        return start, hex(int(start, 16) + int(size))
+
     def arrange(self, kind, spared, only=None):
         """Have allocations of this kind fail, of the other none.
 

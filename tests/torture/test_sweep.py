@@ -102,12 +102,10 @@ def test_bind(guest, sweep, full):
 def test_bind_refused(guest, sweep):
     """What is wrong with an interrupt is said as it is, or what could not be read."""
     guest.sh("insmod /root/alloclab.ko")
-    text = int(guest.sh("cat /sys/module/alloclab/sections/.text"), 16)
-    size = int(guest.sh("grep '^alloclab ' /proc/modules").split()[1])
     unread = 0
     for kind in KINDS:
         # What comes before the driver and after it is as in test_bind.
-        sweep.arrange(kind, KMEMLEAK, only=(hex(text), hex(text + size)))
+        sweep.arrange(kind, KMEMLEAK, only=sweep.module())
         failed = sweep.run("bind: wrong interrupt", kind, f"write {DRIVER}/bind {WRONG}",
                            error="ENXIO", after=[f"absent {files(WRONG)}"])
         for site in failed:

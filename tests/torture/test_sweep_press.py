@@ -104,15 +104,13 @@ def test_press_in_interrupt(guest, sweep, full):
     """fail-nth does not count there: so what the module's code allocates is counted."""
     guest.sh(f"insmod /root/alloclab.ko; echo {HARD} >{DRIVER}/bind")
     irq = irq_of(guest, HARD)
-    text = int(guest.sh("cat /sys/module/alloclab/sections/.text"), 16)
-    size = int(guest.sh("grep '^alloclab ' /proc/modules").split()[1])
     methods = [method for method in chosen(guest, HARD, full)
                if guest.run(f"echo {method} >{files(HARD)}/method").status == 0]
     assert methods
     refusals = 0
     for kind in KINDS:
         for method in methods:
-            sweep.arrange(kind, spared(method), only=(hex(text), hex(text + size)))
+            sweep.arrange(kind, spared(method), only=sweep.module())
             refusals += press(sweep, f"{method}: alloc in interrupt", kind, method, f"edge {irq}",
                               before=fresh(HARD, method=method), hard=True, node=HARD)
     assert refusals
