@@ -14,16 +14,15 @@ NODES = (node("fast", 4, "debounce-interval = <0>"),
          node("interrupt", 7, "debounce-interval = <0>", 'alloclab,gfp = "atomic"',
               'alloclab,context = "hard"'))
 DEVICES = {"thread": "fast", "hard": "interrupt"}
+BUTTONS = Boot("storm", overlays=(PL061, nodes(*NODES)))
 LOST_SECONDS = 60
 
 
-def boot_of(cpus):
-    """The guest with so many CPUs."""
-    return Boot(f"storm-{cpus}", overlays=(PL061, nodes(*NODES)), cpus=cpus)
-
-
 def for_each_cpus(metafunc):
-    """Run a module's tests in a guest for each number of CPUs, their argument `cpus`."""
+    """Run a module's tests in a guest for each number of CPUs, their argument `cpus`.
+
+    The module says in CPUS which ones: row -> (quick, full).
+    """
     option = metafunc.config.getoption
     choice = metafunc.module.CPUS[option("--row")][option("--scale") == "full"]
     if "cpus" in metafunc.fixturenames:
@@ -31,9 +30,10 @@ def for_each_cpus(metafunc):
 
 
 @pytest.fixture(name="boot", scope="module")
-def fixture_boot(cpus):
-    """A guest for each number of CPUs; for modules that take it as their own."""
-    return boot_of(cpus)
+def fixture_boot(request, cpus):
+    """The module's BOOT with so many CPUs; for modules that take it as their own."""
+    boot = request.module.BOOT
+    return boot._replace(name=f"{boot.name}-{cpus}", cpus=cpus)
 
 
 def list_of(cpus):

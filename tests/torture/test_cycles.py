@@ -4,9 +4,9 @@
 import pytest
 
 import storm
-from storm import CPUS, DEVICES, boot_of, emptied, figures_of
+from storm import BUTTONS, CPUS, DEVICES, emptied, figures_of
 
-BOOT = boot_of(2)
+BOOT = BUTTONS
 # Of each kind, over all numbers of CPUs: (quick, full).
 CYCLES = {"kunit": (18, 1000), "debug": (2, 50)}
 SECONDS = 900

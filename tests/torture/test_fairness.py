@@ -4,12 +4,11 @@
 import re
 import time
 
-import pytest
-
+import storm
 from lab import PL061, Boot, node, nodes
 
-CPUS = (1, 2)
-BOOT = Boot("fairness2", overlays=(PL061, nodes(
+CPUS = {"kunit": ([1, 2], [1, 2]), "debian": ([1, 2], [1, 2])}
+BOOT = Boot("fairness", overlays=(PL061, nodes(
     node("fast", 4, "debounce-interval = <0>", 'alloclab,method = "kzalloc"',
          "alloclab,size = <0x100000>"))))
 # Of 1 MiB each, they are more than can be carried out while it is measured.
@@ -18,19 +17,16 @@ OTHER_PRESSES = 4
 MEASURED = re.compile(r"^windows=(\d+) starved=(\d+) gap_us=\d+ share=\d+ presses=(\d+) "
                       r"press_us=(\d+)$")
 
-
-@pytest.fixture(name="boot", scope="module", params=CPUS, ids="{}cpu".format)
-def fixture_boot(request):
-    """A guest for each number of CPUs."""
-    return BOOT._replace(name=f"fairness{request.param}", cpus=request.param)
+pytest_generate_tests = storm.for_each_cpus
+fixture_boot = storm.fixture_boot
 
 
-def test_storm_of_waiting_presses(boot, guest, lab, count, full):
-    storm, other = lab.button("fast"), lab.button()
-    thread = guest.sh(f"grep -l '^irq/{storm.irq()}-' /proc/[0-9]*/comm").split("/")[2]
+def test_storm_of_waiting_presses(cpus, guest, lab, count, full):
+    stormed, other = lab.button("fast"), lab.button()
+    thread = guest.sh(f"grep -l '^irq/{stormed.irq()}-' /proc/[0-9]*/comm").split("/")[2]
     guest.sh(f"/root/ticks idle {thread}")
-    storm.inject(STORM, cpus=str(boot.cpus - 1))
-    assert storm.counters("edges") == (STORM,)
+    stormed.inject(STORM, cpus=str(cpus - 1))
+    assert stormed.counters("edges") == (STORM,)
 
     milliseconds = 10000 if full else 4000
     start = len(guest.log)
@@ -43,17 +39,17 @@ def test_storm_of_waiting_presses(boot, guest, lab, count, full):
         time.sleep(0.4)
     measured = guest.wait_log(MEASURED, start, timeout=60)[1]
     # The storm is still on: what was measured was measured in it.
-    assert storm.counters("presses")[0] < STORM
+    assert stormed.counters("presses")[0] < STORM
     windows, starved, presses, press_us = map(int, measured.groups())
     # With a thread that does not pause, nine of ten windows are starved, and no press comes.
     assert starved * 2 < windows, measured.string
     assert presses == OTHER_PRESSES and press_us < 1000000, measured.string
 
-    storm.set(size=64)
-    assert storm.wait_counter("presses", STORM, 120) == STORM
-    edges, bounces, allocs, frees, failures = storm.counters(
+    stormed.set(size=64)
+    assert stormed.wait_counter("presses", STORM, 120) == STORM
+    edges, bounces, allocs, frees, failures = stormed.counters(
         "edges", "bounces", "allocs", "frees", "failures")
     assert (edges, bounces, allocs + frees + failures) == (STORM, 0, STORM)
-    assert (storm.live() is None) == (allocs == frees)
+    assert (stormed.live() is None) == (allocs == frees)
     assert other.counters("edges", "presses", "bounces") == (OTHER_PRESSES, OTHER_PRESSES, 0)
     count("presses", STORM + OTHER_PRESSES)

@@ -3,8 +3,6 @@
 
 import time
 
-import pytest
-
 import storm
 from events import parse_all, parse_stats
 from lab import CHIP, DEBUGFS, PL061, Boot, bank, node, nodes
@@ -19,17 +17,12 @@ LOST_SECONDS = 120
 METHODS = "$(sed 's/\\[cycle\\]//; s/ static / /' sim0/method)"
 
 
-BOOT = Boot("many-2", overlays=(PL061, nodes(bank(BUTTONS), *(
+BOOT = Boot("many", overlays=(PL061, nodes(bank(BUTTONS), *(
     node(f"sim{line}", line, "debounce-interval = <0>", parent="sim")
     for line in range(BUTTONS)))))
 
 pytest_generate_tests = storm.for_each_cpus
-
-
-@pytest.fixture(name="boot", scope="module")
-def fixture_boot(cpus):
-    """A guest for each number of CPUs."""
-    return BOOT._replace(name=f"many-{cpus}", cpus=cpus)
+fixture_boot = storm.fixture_boot
 
 
 def all_stats(guest):

@@ -4,14 +4,12 @@
 import re
 import time
 
-import pytest
-
 import storm
 from lab import PL061, Boot, node, nodes
 from storm import emptied, figures_of, list_of, settled
 
 CPUS = {"kunit": ([2], [1, 2, 4])}
-BOOT = Boot("pressure-2", overlays=(PL061, nodes(node("fast", 4, "debounce-interval = <0>"))),
+BOOT = Boot("pressure", overlays=(PL061, nodes(node("fast", 4, "debounce-interval = <0>"))),
             memory=64)
 # What is pressed: method, size, and how many presses: (quick, full).
 LARGE = {"vmalloc": ("1M", (60, 600)), "kmalloc": ("4M", (120, 1200)),
@@ -30,12 +28,7 @@ KEPT = 0.08
 PAGE_KIB = 4
 
 pytest_generate_tests = storm.for_each_cpus
-
-
-@pytest.fixture(name="boot", scope="module")
-def fixture_boot(cpus):
-    """A guest for each number of CPUs."""
-    return BOOT._replace(name=f"pressure-{cpus}", cpus=cpus)
+fixture_boot = storm.fixture_boot
 
 
 def available(guest):

@@ -6,9 +6,9 @@ import re
 import pytest
 
 import storm
-from storm import CPUS, DEVICES, boot_of, emptied, list_of, settled
+from storm import BUTTONS, CPUS, DEVICES, emptied, list_of, settled
 
-BOOT = boot_of(2)
+BOOT = BUTTONS
 # Over all numbers of CPUs and both contexts: (quick, full).
 EDGES = {"kunit": (48000, 1000000), "debug": (2000, 100000)}
 # In each context, by the number of CPUs: most with two, where a press is taken just as often while
