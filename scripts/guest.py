@@ -291,6 +291,15 @@ class Guest:
             raise self._failure(f"press: {error}") from error
         self._pressed = time.monotonic()
 
+    def physical(self, address, size):
+        """The bytes of the guest's memory at a physical address, as QEMU sees them."""
+        with tempfile.NamedTemporaryFile(dir=self._directory.name) as file:
+            try:
+                self._monitor.cmd("pmemsave", val=address, size=size, filename=file.name)
+            except (QMPError, OSError, TimeoutError) as error:
+                raise self._failure(f"memory at {address:#x}: {error}") from error
+            return Path(file.name).read_bytes()
+
     def power_off(self, timeout=30):
         """Power the guest off and wait until QEMU has ended."""
         self._send("poweroff -f")
