@@ -11,6 +11,8 @@ from lab import STANDARD, STANDARD_NODES
 BOOT = STANDARD
 MIB = 1 << 20
 PAGES = 256
+# Pages that a CPU keeps for itself become a block when it gives them back, at any time.
+ATTEMPTS = 5
 SPARED_KIB = 16 << 10
 COMPACTION = "/proc/sys/vm/compact_unevictable_allowed"
 
@@ -46,13 +48,18 @@ def fixture_fragmented(guest, lab):
 @pytest.mark.usefixtures("fragmented")
 def test_vmalloc_of_a_mib(guest, button):
     for method in ("vmalloc", "vzalloc", "raw_vmalloc"):
-        left = large_blocks(guest)
-        event, live = button.hold(method=method, size=MIB)
-        runs = button.runs()
-        assert (event.pages, int(live["pages"]), sum(run[2] for run in runs)) == (PAGES,) * 3
-        assert event.runs == int(live["runs"]) == len(runs)
-        assert int(live["longest_run"]) == max(run[2] for run in runs)
-        assert live["contiguous"] == ("yes" if len(runs) == 1 else "no")
+        for _ in range(ATTEMPTS):
+            left = large_blocks(guest)
+            event, live = button.hold(method=method, size=MIB)
+            runs = button.runs()
+            # Freed before it is looked again: what is freed may become a large block.
+            button.software_press()
+            assert (event.pages, int(live["pages"]), sum(run[2] for run in runs)) == (PAGES,) * 3
+            assert event.runs == int(live["runs"]) == len(runs)
+            assert int(live["longest_run"]) == max(run[2] for run in runs)
+            assert live["contiguous"] == ("yes" if len(runs) == 1 else "no")
+            if len(runs) > 1 or left > 0:
+                break
         if len(runs) == 1:
             assert left > 0, "no block of a MiB was free"
             warnings.warn(f"{method}: 1 MiB came out contiguous: {left} such blocks were free")
