@@ -6,6 +6,7 @@ first allocations by slabs, then by pages. What the kernel itself allocates for 
 counts too: in the module loader, the driver core, sysfs, the thread that makes threads. A failure
 is either told to who asked (with ENOMEM) or does no harm: the kernel goes without a uevent or an
 attribute, or a reserve is used. After each one the counters balance and the next operation works.
+Where a slab needs a page is not the same in each run, so of pages what is the n-th may differ, too.
 After each test the slab caches, vmallocinfo and dma-debug show nothing left; after each group of
 tests (load; bind; unbind and files; presses) kmemleak finds nothing, in quick scale after all:
 a leak is then told with the group's or the whole sweep's name, and with where it was allocated.
