@@ -227,7 +227,7 @@ mod tests {
         let without = (0..10).any(|_| {
             pauses = 0;
             for _ in 0..3 {
-                let _ = button.hard(|| false);
+                assert!(button.hard(|| false) == Wake::Thread);
             }
             button.thread(|| (), |_| pauses += 1);
             pauses == 0
