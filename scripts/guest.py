@@ -285,19 +285,21 @@ class Guest:
         left = self._pressed + PRESS_SECONDS - time.monotonic()
         if left > 0:
             time.sleep(left)
-        try:
-            self._monitor.cmd("system_powerdown")
-        except (QMPError, OSError, TimeoutError) as error:
-            raise self._failure(f"press: {error}") from error
+        self._command("press", "system_powerdown")
         self._pressed = time.monotonic()
+
+    def _command(self, what, name, **arguments):
+        """Have QEMU's monitor carry out a command; `what` is said when it does not."""
+        try:
+            self._monitor.cmd(name, **arguments)
+        except (QMPError, OSError, TimeoutError) as error:
+            raise self._failure(f"{what}: {error}") from error
 
     def physical(self, address, size):
         """The bytes of the guest's memory at a physical address, as QEMU sees them."""
         with tempfile.NamedTemporaryFile(dir=self._directory.name) as file:
-            try:
-                self._monitor.cmd("pmemsave", val=address, size=size, filename=file.name)
-            except (QMPError, OSError, TimeoutError) as error:
-                raise self._failure(f"memory at {address:#x}: {error}") from error
+            self._command(f"memory at {address:#x}", "pmemsave",
+                          val=address, size=size, filename=file.name)
             return Path(file.name).read_bytes()
 
     def power_off(self, timeout=30):
