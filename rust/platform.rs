@@ -265,38 +265,29 @@ impl<T: Driver> platform::Driver for Adapter<T> {
 }
 
 /// The module: the driver, and the debugfs directory that its devices share.
-#[pin_data]
+///
+/// Dropped from top to bottom: when `_directory` goes, no device is left that has files in it.
 pub(crate) struct Module<T: Driver> {
-    // Dropped before `directory`: then no device is left that has files in it.
-    #[pin]
-    registration: driver::Registration<platform::Adapter<Adapter<T>>>,
-    directory: Option<Dir>,
-    load: T::Load,
-    // Of no size: it has an initialiser, the last one.
-    _loaded: (),
+    _registration: Pin<KBox<driver::Registration<platform::Adapter<Adapter<T>>>>>,
+    _directory: Option<Dir>,
+    _load: T::Load,
 }
 
-impl<T: Driver> kernel::InPlaceModule for Module<T> {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            load: T::load()?,
-            directory: top_directory(T::NAME)?,
-            registration <- logged(driver::Registration::new(T::NAME, module)),
-            // Last: devices are bound, and have files, before the registration is done or fails.
-            _loaded: debugfs::loaded(),
+impl<T: Driver> kernel::Module for Module<T> {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        let load = T::load()?;
+        let directory = top_directory(T::NAME)?;
+        let registration = KBox::pin_init(driver::Registration::new(T::NAME, module), GFP_KERNEL)
+            .inspect_err(|e| pr_err!("the driver cannot be registered: {}\n", Errno(*e)))?;
+
+        // Last: devices are bound, and have files, before the registration is done or fails.
+        debugfs::loaded();
+        Ok(Self {
+            _registration: registration,
+            _directory: directory,
+            _load: load,
         })
     }
-}
-
-/// Logs why a driver cannot be registered, which the driver core leaves to its caller.
-fn logged<T>(registration: impl PinInit<T, Error>) -> impl PinInit<T, Error> {
-    let init = move |slot: *mut T| {
-        // SAFETY: The requirements on `slot` are the same, and it is pinned if this one is.
-        unsafe { registration.__pinned_init(slot) }
-            .inspect_err(|e| pr_err!("the driver cannot be registered: {}\n", Errno(*e)))
-    };
-    // SAFETY: The closure initialises `slot`, or cleans it up, as `registration` does.
-    unsafe { pin_init::pin_init_from_closure(init) }
 }
 
 fn top_directory(name: &'static CStr) -> Result<Option<Dir>> {
