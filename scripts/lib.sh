@@ -66,16 +66,18 @@ ticker() {
 	done
 }
 
-# step [-d] [-w PATH] NAME COMMAND...: runs a command with its output in a log,
+# step [-d] [-s] [-w PATH] NAME COMMAND...: runs a command with its output in a log,
 # shows progress and prints the time.  -d: the time counts as download;
-# -w: show how PATH grows.  A failure ends the script with an explanation.
+# -w: show how PATH grows.  A failure ends the script with an explanation; with -s,
+# the explanation is said and the status returned.
 # Shell functions given as COMMAND run without errexit.
 step() {
-	local kind=work watch='' name log start rc=0 took down
+	local kind=work soft='' watch='' name log start rc=0 took down
 
 	while :; do
 		case $1 in
 		-d) kind=download && shift ;;
+		-s) soft=yes && shift ;;
 		-w) watch=$2 && shift 2 ;;
 		*) break ;;
 		esac
@@ -91,7 +93,10 @@ step() {
 	"$@" >"$log" 2>&1 </dev/null || rc=$?
 	stop_ticker
 	took=$(($(now) - start))
-	if ((rc)); then
+	if ((rc)) && [ -n "$soft" ]; then
+		say "$name: $(reason "$name" "$log" || echo "failed (status $rc)"); log: $log"
+		return "$rc"
+	elif ((rc)); then
 		explain "$name" "$rc" "$log"
 	fi
 	if [ "$kind" = download ]; then
@@ -129,25 +134,39 @@ note_made() {
 
 # explain NAME STATUS LOG: says in one sentence why a step failed, and ends.
 explain() {
-	local full='No space left on device|Disk quota exceeded|enough free space'
-	local gone='404 +Not Found|E: Version .* was not found|E: Unable to locate package'
-	local net='Temporary failure resolving|Could not resolve|Could not connect'
+	local why
 
-	gone+='|E: Can not find version|E: Unable to find a source package'
-	net+='|Unable to connect|unreachable|No route to host|onnection (timed|reset|refused)'
-	if grep -qE "$full" "$3"; then
-		die "$1: the disk of $ALLOCLAB_CACHE is full" \
-			"($(free_mb "$ALLOCLAB_CACHE") MB free): make room and run the same" \
-			"command again."
-	elif grep -qE "$net" "$3"; then
-		die "$1: the package archive cannot be reached: check the network and apt's proxy" \
-			"and run the same command again; log: $3"
-	elif [[ $1 != host* ]] && grep -qE "$gone" "$3"; then
-		die "$1: the archive no longer has what this cache recorded:" \
-			"run 'make update'; log: $3"
+	if why=$(reason "$1" "$3"); then
+		die "$1: $why; log: $3"
 	fi
 	tail -n 60 -- "$3" >&2
 	die "$1 failed (status $2); the whole log: $3"
+}
+
+# reason NAME LOG: why a step failed, if its log shows a reason that is known.
+reason() {
+	local full='No space left on device|Disk quota exceeded|enough free space'
+	local gone='404 +Not Found|E: Version .* was not found|E: Unable to locate package'
+	local net='Temporary failure resolving|Could not resolve|Could not connect'
+	local expired='E: Release file for .* is expired'
+
+	gone+='|E: Can not find version|E: Unable to find a source package'
+	gone+='|does not have a Release file'
+	net+='|Unable to connect|unreachable|No route to host|onnection (timed|reset|refused)'
+	if grep -qE "$full" "$2"; then
+		printf '%s' "the disk of $ALLOCLAB_CACHE is full ($(free_mb "$ALLOCLAB_CACHE") MB" \
+			" free): make room and run the same command again"
+	elif grep -qE "$net" "$2"; then
+		printf '%s' "the package archive cannot be reached: check the network and apt's" \
+			" proxy and run the same command again"
+	elif grep -qE "$expired" "$2"; then
+		printf '%s' "the archive's list of packages has expired: its mirror is not kept" \
+			" up, or this machine's clock is wrong"
+	elif [[ $1 != host* ]] && grep -qE "$gone" "$2"; then
+		printf '%s' "the archive does not have that (any more)"
+	else
+		return 1
+	fi
 }
 
 # free_mb PATH: megabytes free where PATH is or will be.
