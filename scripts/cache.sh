@@ -64,13 +64,16 @@ use_cache() {
 
 # Removes what nobody can use any more: what ended runs left half-made, entries of
 # other versions than the recorded ones, and what was not used for KEEP_DAYS (other
-# states of the repository have other entries).
+# states of the repository have other entries, and other records).
 KEEP_DAYS=14
 tidy() {
 	local old=() entry
 
 	rm -f "$ALLOCLAB_CACHE"/users/*
-	for entry in "$ALLOCLAB_CACHE"/{roots,kernels,sources,debs}/*; do
+	for entry in "$ALLOCLAB_CACHE"/versions/*; do
+		recent "$entry" || rm -f "$entry"
+	done
+	for entry in "$ALLOCLAB_CACHE"/{roots,kernels,sources,debs,dated}/*; do
 		if [ -d "$entry" ] && ! useful "$entry"; then
 			old+=("$entry" "$entry.lock")
 		fi
@@ -93,10 +96,11 @@ useful() { # ENTRY
 			{ recent "$1" || grep -qsxF "SOURCE=$1" "$ALLOCLAB_CACHE"/kernels/*/row; }
 		;;
 	*/debs/*) recorded "$name" ;;
+	*/dated/*) recent "$1" ;;
 	esac
 }
 
-# Is this a version that scripts/resolve.sh has recorded?
+# Is this a version that scripts/resolve.sh has recorded, for any state of the tree?
 recorded() { grep -qsxF "VERSION=$1" "$ALLOCLAB_CACHE"/versions/*; }
 
 # Counted up by 'make update' when the build root is out of date.

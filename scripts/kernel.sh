@@ -15,6 +15,7 @@
 
 set -euo pipefail
 . scripts/lib.sh
+. scripts/archive.sh
 . scripts/recipes.sh
 
 # Sets NAME KIND FROM BY FOR CONFIG from the table.
@@ -56,6 +57,7 @@ read_versions() {
 	record=$(scripts/resolve.sh "$FROM")
 	# shellcheck disable=SC1090
 	. "$record"
+	# shellcheck disable=SC2153
 	DEBS=$ALLOCLAB_CACHE/debs/$VERSION
 	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(left_out "$FROM" | digest)
 	DIR=$ALLOCLAB_CACHE/kernels/$NAME-$SERIES-$({
@@ -67,8 +69,7 @@ read_versions() {
 	} | digest)
 }
 
-# fetch PACKAGE...: downloads packages of this version that are not there yet;
-# apt checks them against the archive's signed index.
+# fetch PACKAGE...: downloads packages of this version that are not there yet.
 fetch() {
 	local missing=() wanted=() package tmp
 
@@ -87,8 +88,7 @@ fetch() {
 		tmp=$DEBS/download
 		rm -rf "$tmp"
 		mkdir "$tmp"
-		step -d -w "$tmp" "kernel $RELEASE: download" \
-			env -C "$tmp" apt-get -q download "${wanted[@]}"
+		download "kernel $RELEASE: download" "$tmp" "$VERSION" download "${wanted[@]}"
 		for package in "${wanted[@]}"; do
 			package=${package%%[:=]*}
 			mv "$tmp/$package"_*.deb "$DEBS/$package.deb"
@@ -99,7 +99,7 @@ fetch() {
 	release
 }
 
-# Upstream's tar out of the source package of this version, checked like packages.
+# Upstream's tar out of the source package of this version.
 fetch_tar() {
 	local tmp=$DEBS/tar.tmp
 
@@ -108,8 +108,8 @@ fetch_tar() {
 	fi
 	rm -rf "$tmp"
 	mkdir -p "$tmp"
-	step -d -w "$tmp" "kernel $RELEASE: download source" env -C "$tmp" \
-		apt-get -q source --download-only --tar-only "linux=$VERSION"
+	download "kernel $RELEASE: download source" "$tmp" "$VERSION" \
+		source --download-only --tar-only "linux=$VERSION"
 	mv "$tmp"/linux_*.orig.tar.xz "$DEBS/linux.tar.xz"
 	rmdir "$tmp"
 	note_made

@@ -76,7 +76,8 @@ for dir in "${dirs[@]}"; do
 done
 
 vars=()
-for name in TERM ALLOCLAB_CACHE ALLOCLAB_RUN ALLOCLAB_WHO ALLOCLAB_START; do
+for name in TERM ALLOCLAB_CACHE ALLOCLAB_RUN ALLOCLAB_WHO ALLOCLAB_START \
+	ALLOCLAB_SNAPSHOTS; do
 	if [ -n "${!name:-}" ]; then
 		vars+=("$name=${!name}")
 	fi

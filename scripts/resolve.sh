@@ -1,94 +1,199 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# resolve.sh SOURCE  prints the file that records which kernel a source of
-#                    scripts/kernels is
-# resolve.sh -u      asks the archive anew for every source
-# Runs in the build root.
+# Decides which version of the kernel this tree takes.  Runs in the build root.
+#
+#   resolve.sh SOURCE          prints the file that records it for a source of
+#                              scripts/kernels
+#   resolve.sh remarks SOURCE...   prints, a line each, what is recorded in place of a
+#                              preferred version
+#   resolve.sh update          asks the archive anew for every source
+#
+# It is the first of these that can be had:
+#   1. a version of scripts/tested, in that order, that the archive or the cache has
+#   2. the preferred one, from the archive's dated copy
+#   3. the newest version of a tested series
+#   4. the newest version
+# What is recorded is found again by the source's lines in scripts/tested, so another
+# state of the tree has records of its own.
 
 set -euo pipefail
 . scripts/lib.sh
+. scripts/archive.sh
+. scripts/recipes.sh
 
 RECORDS=$ALLOCLAB_CACHE/versions
 
-# candidate PACKAGE: the version of a package that apt would install.
-candidate() {
-	apt-cache policy "$1" | sed -n 's/^  Candidate: //p' | grep -v '^(none)$' || :
+record_of() { printf '%s/%s-%s\n' "$RECORDS" "$1" "$(tested "$1" | digest)"; }
+
+series() { cut -d . -f 1,2 <<<"$1"; }
+
+# The names of Debian's own arm64 kernels, with what their sources built too.
+stock_releases() { # UPSTREAM-VERSION
+	apt-cache "${APT[@]}" pkgnames "linux-binary-$1" |
+		sed -nE 's/^linux-binary-([0-9]+(\.[0-9]+)+\+deb[0-9]+-arm64)$/\1/p' | sort -Vu
 }
 
-# offers PACKAGE VERSION
-offers() {
-	apt-cache madison "$1" |
-		awk -F ' *[|] *' -v v="$2" '$2 == v { found = 1 } END { exit !found }'
-}
+# complete SOURCE VERSION: prints the release if the archive has all of this version.  In
+# the middle of a transition, newer sources come first, without an image.
+complete() {
+	local release
 
-# The newest signed arm64 image whose headers and source are there in the very same
-# version: in the middle of a transition, newer sources come first and do not count
-# yet.  Prints RELEASE VERSION SERIES.
-find_backports() {
-	local release version series
-
-	for release in $(apt-cache pkgnames linux-binary- |
-		sed -nE 's/^linux-binary-([0-9]+(\.[0-9]+)+\+deb[0-9]+-arm64)(:.*)?$/\1/p' |
-		sort -rVu); do
-		version=$(candidate "linux-binary-$release:arm64")
-		[ -n "$version" ] || continue
-		series=$(cut -d . -f 1,2 <<<"$release")
-		if offers "linux-headers-$release:arm64" "$version" &&
-			offers "linux-modules-$release:arm64" "$version" &&
-			offers "linux-source-$series" "$version"; then
-			printf '%s %s %s\n' "$release" "$version" "$series"
+	if [ "$1" != backports ]; then
+		source_versions | grep -qxF -- "$2" && printf '%s\n' "${2%%-*}"
+		return
+	fi
+	for release in $(stock_releases "${2%%-*}+"); do
+		if offers "linux-binary-$release:arm64" "$2" &&
+			offers "linux-headers-$release:arm64" "$2" &&
+			offers "linux-modules-$release:arm64" "$2" &&
+			offers "linux-source-$(series "$2")" "$2"; then
+			printf '%s\n' "$release"
 			return
 		fi
 	done
 	return 1
 }
 
-# find_series SERIES: the same for the newest source package of a series.
-find_series() {
-	local version
+# cached SOURCE VERSION: prints the release if the cache has what its kernels are made of.
+cached() {
+	local image
 
-	version=$(apt-cache madison linux |
-		awk -F ' *[|] *' -v s="$1." '/ Sources$/ && index($2, s) == 1 { print $2 }' |
-		sort -V | tail -n 1)
-	[ -n "$version" ] && printf '%s %s %s\n' "${version%%-*}" "$version" "$1"
+	[ -d "$ALLOCLAB_CACHE/sources/$2-$(left_out "$1" | digest)" ] || return
+	if [ "$1" != backports ]; then
+		printf '%s\n' "${2%%-*}"
+		return
+	fi
+	image=$(compgen -G "$ALLOCLAB_CACHE/debs/$2/linux-binary-*-arm64.deb" | head -n 1)
+	image=${image##*/linux-binary-}
+	[ -e "$ALLOCLAB_CACHE/debs/$2/linux-headers-${image:-none}" ] &&
+		printf '%s\n' "${image%.deb}"
+}
+
+# Was a kernel of that line of scripts/tested built with the build root's rustc?
+same_rustc() { # RUSTC
+	[ "$1" = - ] || [ "$1" = "$(rustc --version | cut -d ' ' -f 2)" ]
+}
+
+# newest SOURCE [SERIES...]: prints the newest complete version of any of these series.
+newest() {
+	local source=$1 version
+
+	shift
+	while read -r version; do
+		if [ $# -eq 0 ] || printf '%s\n' "$@" | grep -qxF -- "$(series "$version")"; then
+			complete "$source" "$version" >/dev/null || continue
+			printf '%s\n' "$version"
+			return
+		fi
+	done < <(source_versions | sort -rVu)
+	return 1
+}
+
+# find_tested SOURCE: sets VERSION RELEASE to the first tested version that is at hand.
+find_tested() {
+	local rustc
+
+	while read -r VERSION _ rustc; do
+		if ! same_rustc "$rustc"; then
+			say "kernel, $1: $VERSION needs rustc $rustc, which the build root" \
+				"does not have"
+		elif RELEASE=$(complete "$1" "$VERSION") || RELEASE=$(cached "$1" "$VERSION"); then
+			return
+		fi
+	done < <(tested "$1")
+	return 1
+}
+
+# find_dated SOURCE: the same for the preferred version, out of the dated copy.
+find_dated() {
+	local snapshot rustc
+
+	read -r VERSION snapshot rustc < <(tested "$1")
+	if same_rustc "$rustc" && use_dated "$snapshot" "$SUITE-backports" &&
+		RELEASE=$(complete "$1" "$VERSION"); then
+		say "kernel, $1: the archive no longer has $VERSION; its dated copy has it"
+		return
+	fi
+	APT=()
+	return 1
+}
+
+# find_untested SOURCE: the same for versions that are not in scripts/tested.
+find_untested() {
+	local all
+
+	mapfile -t all < <(tested "$1" | while read -r version _; do series "$version"; done)
+	if VERSION=$(newest "$1" "${all[@]}") || { [ "$1" = backports ] && VERSION=$(newest "$1"); }
+	then
+		RELEASE=$(complete "$1" "$VERSION")
+		return
+	fi
+	return 1
 }
 
 # resolve SOURCE: writes the record.
 resolve() {
-	local record=$RECORDS/$1 release version series
+	local record preferred remark='' RELEASE VERSION
 
-	if [ "$1" = backports ]; then
-		read -r release version series < <(find_backports) ||
-			die "the archive offers no signed arm64 kernel with headers and source" \
-				"of one version: try again later with 'make update'."
-	else
-		read -r release version series < <(find_series "$1") ||
-			die "the archive lists no source of linux $1: try 'make update'; if it is" \
-				"gone for good, give its row in scripts/kernels another series."
+	APT=()
+	record=$(record_of "$1")
+	preferred=$(tested "$1" | awk 'NR == 1 { print $1 }')
+	[ -n "$preferred" ] || die "scripts/tested names no version of the source '$1'"
+	{ complete "$1" "$preferred" || cached "$1" "$preferred"; } >/dev/null || refresh_once
+	find_tested "$1" || find_dated "$1" || find_untested "$1" ||
+		die "kernel, $1: no version of it can be had: neither one that this tree was" \
+			"tested on ($(names_tested "$1")) nor another." \
+			"Try again when the archive can be reached."
+	if [ "$VERSION" != "$preferred" ]; then
+		remark="kernel, $1: $VERSION, as the preferred $preferred cannot be had;"
+		if is_tested "$VERSION"; then
+			remark+=" this tree was tested on both"
+		else
+			remark+=" this tree was NOT TESTED on it (make update asks the archive anew)"
+		fi
 	fi
-	if grep -qsxF "VERSION=$version" "$record"; then
-		say "kernel, $1: nothing newer than $release"
-		return
-	fi
-	printf '%s\n' "RELEASE=$release" "VERSION=$version" "SERIES=$series" >"$record.tmp"
+	printf '%s\n' "RELEASE=$RELEASE" "VERSION=$VERSION" "SERIES=$(series "$VERSION")" \
+		"REMARK='$remark'" >"$record.tmp"
 	mv "$record.tmp" "$record"
-	say "kernel, $1: $release, package version $version"
+	say "${remark:-kernel, $1: $RELEASE, package version $VERSION}"
 }
 
-(($# == 1)) || die "usage: scripts/resolve.sh SOURCE | -u"
-if [ -s "$RECORDS/$1" ]; then
-	printf '%s\n' "$RECORDS/$1"
-	exit
-fi
-mkdir -p "$RECORDS"
-hold "$RECORDS.lock" "the list of versions"
-if [ "$1" = -u ]; then
+refresh_once() {
+	if [ -z "${REFRESHED:-}" ]; then
+		REFRESHED=yes
+		refresh || say "archive: going on with what is known of it"
+	fi
+}
+
+# The sources of scripts/kernels.
+sources() { awk '!/^#/ && NF { print $3 }' scripts/kernels | sort -u; }
+
+(($#)) || die "usage: scripts/resolve.sh SOURCE | remarks SOURCE... | update"
+case $1 in
+remarks)
+	shift
+	for source; do
+		sed -n "s/^REMARK='\(..*\)'\$/\1/p" "$(record_of "$source")" 2>/dev/null || :
+	done
+	;;
+update)
+	mkdir -p "$RECORDS"
+	hold "$RECORDS.lock" "the list of versions"
 	step -d "archive: current versions" apt-get -q update -o APT::Update::Error-Mode=any
+	REFRESHED=yes
 	while read -r source; do
 		resolve "$source"
-	done < <(awk '!/^#/ && NF { print $3 }' scripts/kernels | sort -u)
-else
-	[ -s "$RECORDS/$1" ] || resolve "$1"
-	printf '%s\n' "$RECORDS/$1"
-fi
+	done < <(sources)
+	;;
+*)
+	record=$(record_of "$1")
+	if [ ! -s "$record" ]; then
+		mkdir -p "$RECORDS"
+		hold "$RECORDS.lock" "the list of versions"
+		[ -s "$record" ] || resolve "$1"
+	fi
+	touch "$record"
+	printf '%s\n' "$record"
+	;;
+esac

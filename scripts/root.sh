@@ -5,8 +5,6 @@
 # Debian's kernel.  Its name in the cache is a digest of what goes into it; it is
 # made beside and renamed when complete.
 
-ROOT_SUITE=trixie
-
 # What every host needs; the compiler for arm64 is added by root_packages.
 ROOT_PACKAGES=(
 	# kernel
@@ -16,7 +14,7 @@ ROOT_PACKAGES=(
 	device-tree-compiler qemu-system-arm
 	# tests and checks
 	python3-pytest python3-qemu-qmp dt-schema flake8 shellcheck
-	rustfmt rust-clippy perl
+	rustfmt rust-clippy perl apt-utils
 )
 
 # Documentation and translations are left out, and dpkg need not sync.
@@ -40,9 +38,9 @@ root_packages() {
 
 root_key() {
 	{
-		printf '%s\n' "$1" "$ROOT_SUITE" "${ROOT_DPKG[@]}" "${ROOT_APT[@]}"
+		printf '%s\n' "$1" "$SUITE" "${ROOT_DPKG[@]}" "${ROOT_APT[@]}"
 		root_packages "$1"
-		declare -f bootstrap write_sources fill_root
+		declare -f bootstrap write_sources write_dated fill_root
 	} | digest
 	printf -- '-%s' "$(generation)"
 }
@@ -50,22 +48,38 @@ root_key() {
 # The hook that mmdebstrap calls before its first download: backports, and their
 # sources, from wherever the suite itself comes.
 write_sources() {
-	local list=$1/etc/apt/sources.list file line="^deb (.*) $ROOT_SUITE (.*)"
+	local list=$1/etc/apt/sources.list file line="^deb (.*) $SUITE (.*)"
 
 	if grep -qsE "$line" "$list"; then
-		sed -nE "s/$line/deb \1 $ROOT_SUITE-backports \2/p" "$list" |
+		sed -nE "s/$line/deb \1 $SUITE-backports \2/p" "$list" |
 			sed 'p; s/^deb /deb-src /' >"$list.d/backports.list"
+		grep -E "$line" "$list" >"$list.d/suite"
+		write_dated "$1" "$SUITE" "$list.d/suite" list
+		write_dated "$1" "$SUITE-backports" "$list.d/backports.list" list
+		rm "$list.d/suite"
 		return
 	fi
-	file=$(grep -lsE "^Suites:.* $ROOT_SUITE( |\$)" "$list".d/*.sources | head -n 1)
+	file=$(grep -lsE "^Suites:.* $SUITE( |\$)" "$list".d/*.sources | head -n 1)
 	[ -n "$file" ] || return 1
-	sed -e '/^$/,$d' -e "s/^Suites:.*/Suites: $ROOT_SUITE-backports/" \
+	sed -e '/^$/,$d' -e "s/^Suites:.*/Suites: $SUITE-backports/" \
 		-e 's/^Types:.*/Types: deb deb-src/' "$file" >"$list.d/backports.sources"
+	sed -e '/^$/,$d' -e "s/^Suites:.*/Suites: $SUITE/" "$file" >"$list.d/suite"
+	write_dated "$1" "$SUITE" "$list.d/suite" sources
+	rm "$list.d/suite"
+	write_dated "$1" "$SUITE-backports" "$list.d/backports.sources" sources
+}
+
+# write_dated ROOT SUITE FILE KIND: the same entries with @ADDRESS@ for the address, for
+# the archive's dated copy.
+write_dated() {
+	mkdir -p "$1/etc/alloclab/dated"
+	sed -E -e 's/^(deb(-src)?)( \[[^]]*\])? +[^ ]+ /\1\3 @ADDRESS@ /' \
+		-e 's/^URIs:.*/URIs: @ADDRESS@/' "$3" >"$1/etc/alloclab/dated/$2.$4"
 }
 
 # bootstrap ARCH DIR: apt's base system; tells how long the download took.
 bootstrap() {
-	local option out reader rc=0 command=(mmdebstrap --variant=apt --format=directory)
+	local option hook out reader rc=0 command=(mmdebstrap --variant=apt --format=directory)
 
 	if [ "$(id -u)" -eq 0 ]; then
 		command+=(--mode=root)
@@ -81,9 +95,9 @@ bootstrap() {
 	if [ "$1" = amd64 ]; then
 		command+=("--architectures=amd64,arm64")
 	fi
-	command+=(--skip=cleanup/apt/lists
-		--setup-hook="$BASH -c '. $PWD/scripts/root.sh && write_sources \$1' hook \"\$1\""
-		"$ROOT_SUITE" "$2")
+	hook="cd $PWD && . scripts/archive.sh && . scripts/root.sh && write_sources \$1"
+	command+=(--skip=cleanup/apt/lists "--setup-hook=$BASH -c '$hook' hook \"\$1\""
+		"$SUITE" "$2")
 	exec {out}> >(stamp_download)
 	reader=$!
 	in_ns "${command[@]}" >&"$out" 2>&1 || rc=$?

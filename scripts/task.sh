@@ -50,7 +50,7 @@ setup_summary() {
 update() {
 	local newer
 
-	scripts/resolve.sh -u
+	scripts/resolve.sh update
 	newer=$(apt-get -s dist-upgrade | grep -c '^Inst ') || :
 	if ((newer)); then
 		printf '%d\n' "$(($(cat "$ALLOCLAB_CACHE/generation" 2>/dev/null || echo 0) + 1))" \

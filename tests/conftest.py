@@ -13,7 +13,8 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 CLONE = HERE.parent
-sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture")]
+sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture"),
+                str(HERE / "setup")]
 
 from detectors import complaints, look_back  # noqa: E402
 from guest import Guest, GuestError, interrupted  # noqa: E402
@@ -52,7 +53,13 @@ def pytest_collection_modifyitems(config, items):
     mine = set(modules[int(share) - 1::int(shares)])
     config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
     items[:] = [item for item in items if item.path in mine]
-    items.sort(key=lambda item: (item.module.BOOT != STANDARD, item.module.BOOT.name))
+    items.sort(key=guest_of)
+
+
+def guest_of(item):
+    """What modules are ordered by that share a guest; tests of set-up have none."""
+    boot = getattr(item.module, "BOOT", STANDARD)
+    return (boot != STANDARD, boot.name)
 
 
 def program_for_guest(source):

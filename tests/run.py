@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""make test, make kunit and make torture: KUnit suites, end-to-end tests, torture tests.
+"""make test, make kunit and make torture: KUnit suites, tests of set-up, end-to-end, torture.
 
 Of the end-to-end tests, rows beyond those of WHOLE run the ones that are marked as core. The
-torture tests run on the rows that TORTURE says.
+torture tests run on the rows that TORTURE says, those of set-up with the row SETUP.
 The last line on stdout is `N passed, N failed`. A skipped test has failed.
 """
 
@@ -33,11 +33,12 @@ from junit import Case  # noqa: E402
 from row import Row, RowError  # noqa: E402
 
 OUT = CLONE / "out/test"
-OUTS = {"e2e": OUT, "torture": CLONE / "out/torture"}
+OUTS = {"e2e": OUT, "setup": OUT, "torture": CLONE / "out/torture"}
 ROWS = ["debian", "kunit", "6.18", "debug"]
 WHOLE = ["debian", "kunit"]
 # Their detectors keep memory that other tests count: rows for torture tests alone.
 DETECTORS = ["debug"]
+SETUP = "debian"
 # The tests of a row of WHOLE run in so many guests, each its share of the test modules.
 SHARES = 2
 # The modules of tests/torture and the row each runs on, those that take longest first.
@@ -277,7 +278,9 @@ def main():
             if not row.stock and row.config().get("KUNIT") == "y":
                 cases += run_kunit(row, progress)
     if not arguments.only:
-        e2e = e2e_jobs(ordinary, arguments.k)
+        options = ["tests/setup", *(["-k", arguments.k] if arguments.k else [])]
+        e2e = [Job(row, "setup", "", options) for row in ordinary if row.name == SETUP]
+        e2e += e2e_jobs(ordinary, arguments.k)
     if arguments.only != "kunit":
         clear(OUTS["torture"], LEFT)
         torture = torture_jobs(rows, arguments.scale, arguments.k)

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Which kernel is taken when the archive moves: made-up archives, no network."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from archive import Archive, Tree
+from row import CLONE
+
+RUSTC = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True,
+                       check=True).stdout.split()[1]
+SNAPSHOT = "20260102T030405Z"
+# Version of the archive's package -> line of scripts/tested.
+V734, V7212, V739, V741 = (f"{version}-1~bpo13+1" for version in
+                           ("7.3.4", "7.2.12", "7.3.9", "7.4.1"))
+HEADERS = f"linux-headers-7.3.4+deb13-arm64:arm64={V734}"
+TESTED = [("backports", V734, SNAPSHOT, RUSTC), ("backports", V7212, SNAPSHOT, RUSTC),
+          ("6.18", "6.18.15-1~bpo13+1", SNAPSHOT, "-")]
+
+
+@pytest.fixture(name="archive")
+def fixture_archive(tmp_path):
+    """The archive as it is now; empty."""
+    return Archive(tmp_path / "archive")
+
+
+@pytest.fixture(name="dated")
+def fixture_dated(tmp_path):
+    """Where dated copies are."""
+    return tmp_path / "dated"
+
+
+@pytest.fixture(name="tree")
+def fixture_tree(tmp_path, archive, dated):
+    """A tree that names 7.3.4 as preferred and 7.2.12 as tested too."""
+    return Tree(tmp_path / "tree", TESTED, archive, dated)
+
+
+def fill(archive, *versions):
+    """Add versions of the kernel and index them."""
+    for version in versions:
+        archive.kernel(version)
+    return archive.index()
+
+
+def test_preferred(tree, archive):
+    """A newer series does not matter."""
+    fill(archive, V7212, V734, V739, V741)
+    record, said = tree.resolve()
+    assert record == {"RELEASE": "7.3.4+deb13-arm64", "VERSION": V734, "SERIES": "7.3",
+                      "REMARK": "''"}
+    assert "kernel, backports: 7.3.4+deb13-arm64, package version" in said
+    assert tree.remarks() == ""
+
+
+def test_warm(tree, archive):
+    """What is recorded needs no archive."""
+    fill(archive, V734)
+    first, _ = tree.resolve()
+    shutil.rmtree(archive.directory)
+    assert tree.resolve() == (first, "")
+
+
+def test_preferred_vanished(tree, archive):
+    fill(archive, V7212, V739, V741)
+    record, said = tree.resolve()
+    assert record["VERSION"] == V7212
+    remark = (f"kernel, backports: {V7212}, as the preferred {V734} cannot be had; "
+              "this tree was tested on both\n")
+    assert said.endswith(remark)
+    assert tree.remarks() == remark
+
+
+def test_half_arrived(tree, archive):
+    """Sources come before images: what has no image is not there yet."""
+    fill(archive, V7212)
+    archive.kernel(V734, image=False)
+    archive.kernel(V741, image=False)
+    archive.index()
+    assert tree.resolve()[0]["VERSION"] == V7212
+
+
+@pytest.mark.parametrize("missing", ["linux-headers", "linux-modules", "linux-source"])
+def test_incomplete(tree, archive, missing):
+    fill(archive, V7212, V734)
+    for path in archive.pool.glob(f"{missing}-7.3*"):
+        path.unlink()
+    archive.index()
+    assert tree.resolve()[0]["VERSION"] == V7212
+
+
+def test_newest_of_tested_series(tree, archive):
+    """Both series are named as tested; of the newer one, 7.3.10 has no image yet."""
+    fill(archive, "7.2.20-1~bpo13+1", V739, V741)
+    archive.kernel("7.3.10-1~bpo13+1", image=False)
+    archive.index()
+    record, said = tree.resolve()
+    assert record["VERSION"] == V739
+    remark = (f"kernel, backports: {V739}, as the preferred {V734} cannot be had; "
+              "this tree was NOT TESTED on it (make update asks the archive anew)\n")
+    assert said.endswith(remark)
+    assert tree.remarks() == remark
+
+
+def test_newest(tree, archive):
+    fill(archive, "7.0.13-1~bpo13+1", V741)
+    record, _ = tree.resolve()
+    assert record["VERSION"] == V741
+    assert "NOT TESTED" in tree.remarks()
+
+
+def test_nothing(tree, archive):
+    archive.index()
+    status, output, said = tree.run("scripts/resolve.sh", "backports")
+    assert (status, output) == (1, "")
+    assert said.splitlines()[-1] == (
+        "alloclab: kernel, backports: no version of it can be had: neither one that this tree "
+        f"was tested on ({V734}, {V7212}) nor another. Try again when the archive can be reached.")
+    assert not list((tree.cache / "versions").glob("backports*"))
+
+
+def download(tree, *arguments):
+    """Have scripts/archive.sh download a version's packages; return what came."""
+    directory = tree.directory / "downloads"
+    directory.mkdir()
+    status, _, said = tree.run(
+        "bash", "-euc", '. scripts/lib.sh; . scripts/archive.sh; download "$@"', "bash",
+        "a download", directory, V734, *arguments)
+    assert status == 0, said
+    return [path.name for path in directory.iterdir()]
+
+
+@pytest.mark.parametrize("expired", [False, True], ids=["valid", "expired"])
+def test_dated(tree, archive, dated, expired):
+    """No tested version is in the archive: the dated copy has it, however old its Release."""
+    fill(archive, V741)
+    copy = fill(Archive(dated / SNAPSHOT), V7212, V734)
+    copy.index(valid_days=-100 if expired else 7)
+    record, said = tree.resolve()
+    assert record["VERSION"] == V734 and record["REMARK"] == "''"
+    assert f"the archive no longer has {V734}; its dated copy has it" in said
+    assert len(download(tree, "download", HEADERS)) == 1
+
+
+def test_dated_source(tree, archive, dated):
+    fill(archive, V741)
+    fill(Archive(dated / SNAPSHOT), V734)
+    names = download(tree, "source", "--download-only", "--tar-only", f"linux={V734}")
+    assert names == ["linux_7.3.4.orig.tar.xz"]
+
+
+def test_dated_elsewhere(tree, archive, dated, tmp_path):
+    """Our variable names another address."""
+    fill(archive, V741)
+    fill(Archive(tmp_path / "elsewhere" / SNAPSHOT), V734)
+    tree.environment["ALLOCLAB_SNAPSHOTS"] = f"copy:{tmp_path}/elsewhere/@SNAPSHOTID@"
+    assert not dated.exists()
+    assert tree.resolve()[0]["VERSION"] == V734
+
+
+@pytest.mark.parametrize("address", ["copy:/nowhere", "copy:/no where/@SNAPSHOTID@"])
+def test_dated_address_is_none(tree, archive, address):
+    """What the variable may be is said, and the next best is taken."""
+    fill(archive, V741)
+    tree.environment["ALLOCLAB_SNAPSHOTS"] = address
+    record, said = tree.resolve()
+    assert record["VERSION"] == V741
+    assert f"archive: '{address}' is not the address of dated copies: set ALLOCLAB_SNAP" in said
+
+
+def test_vanished_after_it_was_recorded(tree, archive, dated):
+    """The list of packages is older than the archive: the dated copy is asked."""
+    fill(archive, V734)
+    tree.resolve()
+    archive.remove(V734)
+    fill(Archive(dated / SNAPSHOT), V734)
+    assert len(download(tree, "download", HEADERS)) == 1
+
+
+def test_dated_dead(tree, archive):
+    """The dated copy does not answer: that is said, and the next best is taken."""
+    fill(archive, V739)
+    record, said = tree.resolve()
+    assert record["VERSION"] == V739
+    assert f"archive: dated copy of {SNAPSHOT}: " in said
+    assert "NOT TESTED" in said.splitlines()[-1]
+
+
+def test_archive_expired(tree, archive):
+    """Nobody keeps the mirror up: said, and what is known of it is used."""
+    fill(archive, V7212)
+    tree.run("apt-get", "update")
+    fill(archive, V734).index(valid_days=-1)
+    record, said = tree.resolve()
+    assert record["VERSION"] == V7212
+    assert "archive: current versions: the archive's list of packages has expired" in said
+
+
+def test_archive_fresh(tree, archive):
+    """The list of packages is older than the tree: it is asked for anew."""
+    fill(archive, V7212)
+    tree.run("apt-get", "update")
+    fill(archive, V734)
+    assert tree.resolve()[0]["VERSION"] == V734
+
+
+def test_series(tree, archive):
+    """An own kernel needs the source alone, of its series alone."""
+    for version in ("6.18.12-1~bpo13+1", "6.18.15-1~bpo13+1", "6.18.20-1~bpo13+1", "6.19.1-1"):
+        archive.source(version)
+    fill(archive, V734)
+    assert tree.resolve("6.18")[0] == {"RELEASE": "6.18.15", "VERSION": "6.18.15-1~bpo13+1",
+                                       "SERIES": "6.18", "REMARK": "''"}
+
+
+def test_series_moved(tree, archive):
+    archive.source("6.18.20-1~bpo13+1")
+    archive.source("6.19.1-1~bpo13+1")
+    archive.index()
+    assert tree.resolve("6.18")[0]["VERSION"] == "6.18.20-1~bpo13+1"
+    assert "NOT TESTED" in tree.remarks("6.18")
+
+
+def test_series_gone(tree, archive):
+    """Another series would be another row."""
+    fill(archive, V734)
+    status, _, said = tree.run("scripts/resolve.sh", "6.18")
+    assert status == 1
+    assert "alloclab: kernel, 6.18: no version of it can be had" in said
+
+
+def test_two_trees(tree, archive, dated, tmp_path):
+    """Trees that name different versions share the cache, each with its own choice."""
+    fill(archive, V7212, V734)
+    other = Tree(tmp_path / "other", TESTED[1:], archive, dated)
+    assert tree.resolve()[0]["VERSION"] == V734
+    assert other.resolve()[0]["VERSION"] == V7212
+    assert tree.resolve()[0]["VERSION"] == V734
+    assert other.remarks() == tree.remarks() == ""
+
+
+def test_old_tree(tree, archive):
+    """An old state of the tree gets its kernel while the cache has it."""
+    fill(archive, V741)
+    left_out = subprocess.run(
+        ["bash", "-c", ". scripts/lib.sh; . scripts/recipes.sh; left_out backports | digest"],
+        cwd=CLONE, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    (tree.cache / "sources" / f"{V7212}-{left_out}").mkdir(parents=True)
+    (tree.cache / "debs" / V7212).mkdir(parents=True)
+    (tree.cache / "debs" / V7212 / "linux-binary-7.2.12+deb13-arm64.deb").touch()
+    assert tree.resolve()[0]["VERSION"] == V741
+    tree.name(TESTED[1:2])
+    (tree.cache / "debs" / V7212 / "linux-headers-7.2.12+deb13-arm64.deb").touch()
+    record, _ = tree.resolve()
+    assert (record["VERSION"], record["RELEASE"]) == (V7212, "7.2.12+deb13-arm64")
+
+
+def test_another_rustc(tree, archive):
+    """A stock kernel takes modules of the rustc that built it only."""
+    tree.name([("backports", V734, SNAPSHOT, "9.99.0"), TESTED[1]])
+    fill(archive, V7212, V734)
+    record, said = tree.resolve()
+    assert record["VERSION"] == V7212
+    assert f"{V734} needs rustc 9.99.0, which the build root does not have" in said
