@@ -75,6 +75,8 @@ same_config() { # BUILD
 		sed -n 's/^[<>] //p' | grep -vE "$MAY_DIFFER")
 	if [ -n "$differences" ]; then
 		printf 'The configuration is not the one of Debian'\''s build:\n%s\n' "$differences"
+		[[ $differences != *CONFIG_RUSTC_VERSION* ]] ||
+			printf 'This kernel was built with another rustc than the build root has.\n'
 		return 1
 	fi
 }

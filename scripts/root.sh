@@ -40,7 +40,9 @@ root_key() {
 	{
 		printf '%s\n' "$1" "$SUITE" "${ROOT_DPKG[@]}" "${ROOT_APT[@]}"
 		root_packages "$1"
+		tested backports | awk 'NR == 1 { print $3 }'
 		declare -f bootstrap write_sources write_dated fill_root
+		cat scripts/rustc.sh
 	} | digest
 	printf -- '-%s' "$(generation)"
 }
@@ -134,6 +136,7 @@ fill_root() {
 		apt-get download busybox-static:arm64
 		dpkg-deb -x busybox-static_*.deb busybox
 		cp busybox/usr/bin/busybox /usr/lib/alloclab/busybox-arm64'
+	in_root "$2" scripts/rustc.sh
 }
 
 # make_root ARCH: sets ROOT to the complete root, which is made if need be.

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from archive import Archive, Tree
+from archive import SUITE, Archive, Tree
 from row import CLONE
 
 RUSTC = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True,
@@ -264,3 +264,34 @@ def test_another_rustc(tree, archive):
     record, said = tree.resolve()
     assert record["VERSION"] == V7212
     assert f"{V734} needs rustc 9.99.0, which the build root does not have" in said
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "dead"])
+def test_rustc_of_the_root(tree, archive, dated, tmp_path, there):
+    """Where the suite has another rustc by now, the dated copy's is installed."""
+    archive.index()
+    if there:
+        copy = Archive(dated / SNAPSHOT, SUITE)
+        for version in ("1.99.0+dfsg1-1", f"{RUSTC}+dfsg1-1"):
+            for name in ("rustc", "rust-src", "rustfmt", "rust-clippy"):
+                copy.package(name, version, "amd64")
+        copy.index()
+    fake = tmp_path / "bin/rustc"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho rustc 9.99.0 '(made up)'\n")
+    fake.chmod(0o755)
+    path = f"{fake.parent}:{tree.environment['PATH']}"
+    with open(tree.environment["APT_CONFIG"], "a", encoding="utf-8") as configuration:
+        configuration.write('APT::Get::Simulate "true";\n')
+    status, _, said = tree.run("scripts/rustc.sh", PATH=path)
+    assert status == 0, said
+    assert f"the archive has rustc 9.99.0 by now, but {V734} was built with {RUSTC}" in said
+    log = tree.directory / f"out/log/build-root-rustc-{RUSTC}.log"
+    if there:
+        installed = [line.split()[1:3] for line in log.read_text(encoding="utf-8").splitlines()
+                     if line.startswith("Inst ")]
+        assert sorted(installed) == [[name, f"({RUSTC}+dfsg1-1"] for name in
+                                     ("rust-clippy", "rust-src", "rustc", "rustfmt")]
+    else:
+        assert said.splitlines()[-1].startswith("build root: going on with rustc 9.99.0: only")
+        assert not log.exists()
