@@ -184,8 +184,8 @@ class Demo:
             self.check(methods, carried_out, log, presses, leaked)
             self.step("power off")
             self.guest.power_off()
-        return {"kernel": kernel, "modified_kernel": modified, "presses": presses,
-                "methods": carried_out, "vmallocinfo": self.shown_entries(),
+        return {"kernel": kernel, "modified_kernel": modified, "tested": self.row.tested,
+                "presses": presses, "methods": carried_out, "vmallocinfo": self.shown_entries(),
                 "leaked_bytes": leaked, "seconds": round(self.seconds(), 1)}
 
     def check(self, methods, carried_out, log, presses, leaked):

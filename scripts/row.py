@@ -48,6 +48,13 @@ class Row:
         """Whether this is Debian's own kernel."""
         return self.kind == "stock"
 
+    @property
+    def tested(self):
+        """Whether this tree names the kernel's version as one that it was tested on."""
+        text = (CLONE / "scripts/tested").read_text(encoding="utf-8")
+        return self.version in (line.split()[1] for line in text.splitlines()
+                                if line.strip() and not line.startswith("#"))
+
     def config(self):
         """The kernel's configuration: option without CONFIG_ -> y, m or text."""
         text = (self.build / ".config").read_text(encoding="utf-8")

@@ -5,16 +5,43 @@
 
 set -euo pipefail
 . scripts/lib.sh
+. scripts/archive.sh
 
 # build ROW [VARIABLE=VALUE...]: the modules, into out/build/ROW.
 build() {
-	local row=$1 dir out=$PWD/out/build/$1
+	local row=$1 dir out=$PWD/out/build/$1 version compile
 
 	shift
 	dir=$(scripts/kernel.sh dir "$row")
 	mkdir -p "$out"
-	step "module: build for $row" \
-		make -C "$dir/build" M="$PWD" MO="$out" -j"$(nproc)" "$@" modules
+	compile=(make -C "$dir/build" M="$PWD" MO="$out" -j"$(nproc)" "$@" modules)
+	version=$(sed -n 's/^VERSION=//p' "$dir/row")
+	if is_tested "$version"; then
+		step "module: build for $row" "${compile[@]}"
+	elif ! step -s "module: build for $row" "${compile[@]}"; then
+		newer_than_tree "$version" "out/log/module-build-for-$row.log"
+	fi
+}
+
+# A module that does not build for a kernel that this tree does not know.
+newer_than_tree() { # VERSION LOG
+	say "alloclab: kernel $1 is newer than this tree, and the module does not build for it." \
+		"It is known to work with $(names_tested backports). To take one of these: use a" \
+		"newer state of this repository, which may name others, or set ALLOCLAB_SNAPSHOTS" \
+		"to the address of an archive's dated copies, with @SNAPSHOTID@ where the time" \
+		"belongs, and run 'make update'. The compiler said:"
+	awk '/^(error|warning)|(error|warning):/ { said = 1 } said' "$2" | head -n 200 >&2
+	exit 1
+}
+
+# remarks ROW...: what was taken in place of the kernels that this tree prefers, said
+# now and once more at the end.
+remarks() {
+	mapfile -t SOURCES < <(for row; do
+		awk -v n="$row" '$1 "" == n { print $3 }' scripts/kernels
+	done | sort -u)
+	scripts/resolve.sh remarks "${SOURCES[@]}" >&2
+	trap 'scripts/resolve.sh remarks "${SOURCES[@]}" >&2' EXIT
 }
 
 # build_for_tests [ROW...]: the modules with those of the tests, and what the kernels
@@ -24,6 +51,7 @@ build_for_tests() {
 
 	ROWS=("$@")
 	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel.sh names)
+	remarks "${ROWS[@]}"
 	for row in "${ROWS[@]}"; do
 		scripts/kernel.sh modules "$row" >/dev/null
 	done
@@ -71,12 +99,14 @@ shift || :
 case $task in
 build)
 	row=${1:-debian}
+	remarks "$row"
 	build "$row"
 	setup_summary
 	cp "out/build/$row/alloclab.ko" .
 	say "alloclab.ko is for $(modinfo -F vermagic alloclab.ko | cut -d ' ' -f 1)"
 	;;
 demo)
+	remarks debian
 	build debian
 	setup_summary
 	scripts/demo.py
@@ -103,11 +133,14 @@ torture | torture-quick)
 	tests/run.py --only torture --scale "$scale" --kernel "${ROWS[@]}"
 	;;
 shell)
+	remarks debian
 	build debian
 	setup_summary
 	scripts/shell.py
 	;;
 check)
+	mapfile -t ROWS < <(scripts/kernel.sh names test)
+	remarks "${ROWS[@]}"
 	scripts/check.sh
 	;;
 update)

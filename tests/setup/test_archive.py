@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which kernel is taken when the archive moves: made-up archives, no network."""
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from archive import SUITE, Archive, Tree
-from row import CLONE
+from row import CLONE, Row
 
 RUSTC = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True,
                        check=True).stdout.split()[1]
@@ -15,6 +17,7 @@ SNAPSHOT = "20260102T030405Z"
 # Version of the archive's package -> line of scripts/tested.
 V734, V7212, V739, V741 = (f"{version}-1~bpo13+1" for version in
                            ("7.3.4", "7.2.12", "7.3.9", "7.4.1"))
+OLD = f"5.0.{os.getpid()}-1"
 HEADERS = f"linux-headers-7.3.4+deb13-arm64:arm64={V734}"
 TESTED = [("backports", V734, SNAPSHOT, RUSTC), ("backports", V7212, SNAPSHOT, RUSTC),
           ("6.18", "6.18.15-1~bpo13+1", SNAPSHOT, "-")]
@@ -295,3 +298,41 @@ def test_rustc_of_the_root(tree, archive, dated, tmp_path, there):
     else:
         assert said.splitlines()[-1].startswith("build root: going on with rustc 9.99.0: only")
         assert not log.exists()
+
+
+@pytest.fixture(name="newer")
+def fixture_newer(tmp_path, archive, dated):
+    """A tree that does not know the kernel which this one prefers, the only one there is."""
+    row = Row.find("debian")
+    fill(archive, row.version)
+    # The real cache, which has that kernel; other clones may run this test now.
+    tree = Tree(tmp_path / "tree", [("backports", OLD, SNAPSHOT, RUSTC)], archive, dated,
+                cache=row.directory.parent.parent)
+    for part in ("src", "rust", "dts", "Kbuild", "Makefile"):
+        copy = shutil.copytree if (CLONE / part).is_dir() else shutil.copy
+        copy(CLONE / part, tree.directory / part)
+    yield tree
+    Path(tree.run("scripts/resolve.sh", "backports")[1].strip()).unlink()
+
+
+def test_untested_demo(newer):
+    """What was not tested is said first and last, and in the summary."""
+    status, _, said = newer.run("scripts/task.sh", "demo")
+    assert status == 0, said
+    assert newer.remarks()
+    assert said.endswith(newer.remarks()) and said.count(newer.remarks()) == 2
+    summary = (newer.directory / "out/demo/summary.json").read_text(encoding="utf-8")
+    assert '"tested": false' in summary
+
+
+def test_module_for_a_newer_kernel(newer):
+    """A module that does not build: one sentence, then what the compiler said."""
+    with open(newer.directory / "src/lab.rs", "a", encoding="utf-8") as source:
+        source.write('compile_error!("an interface that is gone");\n')
+    status, _, said = newer.run("scripts/task.sh", "build", "debian")
+    assert status == 1
+    sentence, _, compiler = said.partition(" The compiler said:\n")
+    assert "is newer than this tree, and the module does not build for it." in sentence
+    assert f"It is known to work with {OLD}." in sentence
+    assert compiler.startswith("error: an interface that is gone\n")
+    assert said.endswith(newer.remarks())
