@@ -40,14 +40,17 @@ fragments() {
 # names FOR: the rows for such tests.
 names() { awk -v tests="$1" '!/^#/ && NF && $5 ~ tests { print $1 }' scripts/kernels; }
 
-# The packages of the build root that leave traces in what is built.
+# The packages of the build root that leave traces in what is built: of the compilers,
+# the root's own and the one for the kernel's machine.
 toolchain() {
 	local packages=('gcc-*' 'binutils*' rustc 'libstd-rust-*' rust-src bindgen 'libclang1-*'
 		'libclang-*dev' 'libllvm*' pahole libc6 'libelf1*' 'libssl3*')
 
 	[ "$BY" != clang ] || packages+=('clang-*' 'libclang-cpp*' 'lld-*' 'llvm-*')
 	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "${packages[@]}" |
-		grep '^installed '
+		awk -v here="$(gcc -dumpmachine | tr _ -)" -v there=aarch64-linux-gnu '
+			$1 == "installed" &&
+			($2 !~ /-linux-gnu/ || index($2, here) || index($2, there))'
 }
 
 # Sets RELEASE VERSION SERIES, and DEBS, SOURCE, DIR that follow from them.

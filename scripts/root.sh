@@ -5,13 +5,13 @@
 # Debian's kernel.  Its name in the cache is a digest of what goes into it; it is
 # made beside and renamed when complete.
 
-# What every host needs; the compiler for arm64 is added by root_packages.
+# What every host needs; root_packages adds the compilers for other machines.
 ROOT_PACKAGES=(
 	# kernel
 	make gcc libc6-dev flex bison bc libelf-dev libssl-dev libdw-dev pahole
 	python3 rustc rust-src bindgen cpio kmod xz-utils clang lld llvm
 	# guest
-	device-tree-compiler qemu-system-arm
+	device-tree-compiler qemu-system-arm qemu-system-x86 dpkg-dev
 	# tests and checks
 	python3-pytest python3-qemu-qmp dt-schema flake8 shellcheck
 	rustfmt rust-clippy perl apt-utils
@@ -29,10 +29,15 @@ ROOT_APT=(
 	'Acquire::https::Timeout "20"'
 )
 
+# The other of the two machines that can be a host; apt takes packages of both.
+other_arch() { [ "$1" = amd64 ] && printf 'arm64' || printf 'amd64'; }
+
 root_packages() {
-	printf '%s\n' "${ROOT_PACKAGES[@]}"
+	printf '%s\n' "${ROOT_PACKAGES[@]}" gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 	if [ "$1" = amd64 ]; then
 		printf '%s\n' gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	else
+		printf '%s\n' gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 	fi
 }
 
@@ -41,14 +46,15 @@ root_key() {
 		printf '%s\n' "$1" "$SUITE" "${ROOT_DPKG[@]}" "${ROOT_APT[@]}"
 		root_packages "$1"
 		tested backports | awk 'NR == 1 { print $3 }'
-		declare -f bootstrap write_sources write_dated fill_root
+		declare -f other_arch bootstrap write_sources write_dated fill_root
 		cat scripts/rustc.sh
 	} | digest
 	printf -- '-%s' "$(generation)"
 }
 
 # The hook that mmdebstrap calls before its first download: backports, and their
-# sources, from wherever the suite itself comes.
+# sources, from wherever the suite itself comes; and beside them, for use_sources, the
+# suite's own sources.
 write_sources() {
 	local list=$1/etc/apt/sources.list file line="^deb (.*) $SUITE (.*)"
 
@@ -56,6 +62,8 @@ write_sources() {
 		sed -nE "s/$line/deb \1 $SUITE-backports \2/p" "$list" |
 			sed 'p; s/^deb /deb-src /' >"$list.d/backports.list"
 		grep -E "$line" "$list" >"$list.d/suite"
+		mkdir -p "$1/etc/alloclab/sources"
+		sed 's/^deb /deb-src /' "$list.d/suite" >"$1/etc/alloclab/sources/$SUITE.list"
 		write_dated "$1" "$SUITE" "$list.d/suite" list
 		write_dated "$1" "$SUITE-backports" "$list.d/backports.list" list
 		rm "$list.d/suite"
@@ -66,6 +74,8 @@ write_sources() {
 	sed -e '/^$/,$d' -e "s/^Suites:.*/Suites: $SUITE-backports/" \
 		-e 's/^Types:.*/Types: deb deb-src/' "$file" >"$list.d/backports.sources"
 	sed -e '/^$/,$d' -e "s/^Suites:.*/Suites: $SUITE/" "$file" >"$list.d/suite"
+	mkdir -p "$1/etc/alloclab/sources"
+	sed 's/^Types:.*/Types: deb-src/' "$list.d/suite" >"$1/etc/alloclab/sources/$SUITE.sources"
 	write_dated "$1" "$SUITE" "$list.d/suite" sources
 	rm "$list.d/suite"
 	write_dated "$1" "$SUITE-backports" "$list.d/backports.sources" sources
@@ -94,9 +104,7 @@ bootstrap() {
 	for option in "${ROOT_APT[@]}"; do
 		command+=(--aptopt="$option")
 	done
-	if [ "$1" = amd64 ]; then
-		command+=("--architectures=amd64,arm64")
-	fi
+	command+=("--architectures=$1,$(other_arch "$1")")
 	hook="cd $PWD && . scripts/archive.sh && . scripts/root.sh && write_sources \$1"
 	command+=(--skip=cleanup/apt/lists "--setup-hook=$BASH -c '$hook' hook \"\$1\""
 		"$SUITE" "$2")
@@ -121,7 +129,7 @@ stamp_download() {
 	done
 }
 
-# fill_root ARCH DIR ARCHIVES: the packages, and a static busybox for the guest.
+# fill_root ARCH DIR ARCHIVES: the packages, and a static busybox for guests of either arch.
 fill_root() {
 	local apt=(apt-get -y -o Dir::Cache::archives="$3") packages
 
@@ -130,12 +138,15 @@ fill_root() {
 		in_root "$2" "${apt[@]}" --download-only install "${packages[@]}"
 	step "build root: install packages" \
 		in_root "$2" "${apt[@]}" install "${packages[@]}"
-	step -d "build root: busybox for the guest" in_root "$2" sh -ec '
+	# shellcheck disable=SC2016
+	step -d "build root: busybox for the guests" in_root "$2" sh -ec '
 		mkdir -p /usr/lib/alloclab
 		cd /tmp
-		apt-get download busybox-static:arm64
-		dpkg-deb -x busybox-static_*.deb busybox
-		cp busybox/usr/bin/busybox /usr/lib/alloclab/busybox-arm64'
+		apt-get download busybox-static:amd64 busybox-static:arm64
+		for arch in amd64 arm64; do
+			dpkg-deb -x busybox-static_*_$arch.deb $arch
+			cp $arch/usr/bin/busybox /usr/lib/alloclab/busybox-$arch
+		done'
 	in_root "$2" scripts/rustc.sh
 }
 
