@@ -62,12 +62,11 @@ read_versions() {
 	. "$record"
 	# shellcheck disable=SC2153
 	DEBS=$ALLOCLAB_CACHE/debs/$VERSION
-	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(left_out "$FROM" | digest)
+	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(source_key "$FROM")
 	DIR=$ALLOCLAB_CACHE/kernels/$NAME-$SERIES-$({
 		printf '%s\n' "$NAME" "$KIND" "$RELEASE" "$VERSION" "$SOURCE"
 		toolchain
-		recipe "$KIND"
-		[ "$BY" != clang ] || declare -f use_clang keep_clang
+		recipe "$KIND-$BY"
 		[ "$CONFIG" = - ] || fragments
 	} | digest)
 }
@@ -167,8 +166,7 @@ make_own() {
 	step "kernel $NAME: configure" own_config "$build" "$DIR/config"
 	[ "$BY" != clang ] || keep_clang "$build"
 	step "kernel $NAME: build" own_kernel "$build"
-	ln "$build/arch/arm64/boot/Image" "$DIR/Image"
-	mkdir "$DIR/modules"
+	own_image "$build" "$DIR"
 	RELEASE=$(cat "$build/include/config/kernel.release")
 }
 

@@ -48,6 +48,11 @@ extract_source() { # FILE DIR PATTERNS
 			--exclude-from=<(printf '%s\n' "$3")
 }
 
+# source_key SOURCE: what a source of the table is named after, beside its version.
+source_key() {
+	{ left_out "$1" && declare -f source_tar extract_source; } | digest
+}
+
 # The configuration and symbols of Debian's build, and its variables without the
 # ones for a 32-bit Arm compiler.
 stock_config() { # DEB BUILD
@@ -146,10 +151,19 @@ own_kernel() { # BUILD
 	make -C "$1" -j"$(nproc)" Image modules
 }
 
-# recipe KIND: the text of what makes a row.
+# What is built in needs no modules.
+own_image() { # BUILD DIR
+	ln "$1/arch/arm64/boot/Image" "$2/Image" && mkdir "$2/modules"
+}
+
+# recipe KIND-BY: the text of what makes a row.
 recipe() {
 	case $1 in
-	stock) declare -p MAY_DIFFER && declare -f stock_config prepare same_config stock_image ;;
-	own) declare -f own_config took_effect own_kernel ;;
+	stock-*)
+		declare -p MAY_DIFFER && declare -f stock_config prepare same_config stock_image \
+			add_module stock_modules
+		;;
+	own-*) declare -f own_config took_effect own_kernel own_image ;;&
+	own-clang) declare -f use_clang keep_clang ;;
 	esac
 }

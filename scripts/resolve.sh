@@ -59,7 +59,7 @@ complete() {
 cached() {
 	local image
 
-	[ -d "$ALLOCLAB_CACHE/sources/$2-$(left_out "$1" | digest)" ] || return
+	[ -d "$ALLOCLAB_CACHE/sources/$2-$(source_key "$1")" ] || return
 	if [ "$1" != backports ]; then
 		printf '%s\n' "${2%%-*}"
 		return

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Fixtures: the kernel row of this run, a guest for each test module, a lab for each test."""
 
+import functools
+import hashlib
 import json
 import os
 import signal
@@ -62,16 +64,27 @@ def guest_of(item):
     return (boot != STANDARD, boot.name)
 
 
+@functools.cache
+def compiler():
+    """How the tests' C programs are compiled for the guest, and the compiler's version."""
+    command = ["aarch64-linux-gnu-gcc", "-O2", "-Wall", "-Werror", "-static", "-pthread"]
+    version = subprocess.run([command[0], "--version"], check=True, stdout=subprocess.PIPE,
+                             text=True).stdout
+    return command, version
+
+
 def program_for_guest(source):
-    """A C program of the tests, compiled for the guest if it or a header is newer."""
-    program = CLONE / "out/build/guest" / source.stem
-    newest = max(path.stat().st_mtime for path in [source, *source.parent.glob("*.h")])
-    if not program.is_file() or program.stat().st_mtime < newest:
+    """A C program of the tests, compiled for the guest; it stays below what went into it."""
+    command, version = compiler()
+    digest = hashlib.sha256("\n".join([*command, version]).encode())
+    for path in [source, *sorted(source.parent.glob("*.h"))]:
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    program = CLONE / "out/build/guest" / digest.hexdigest()[:12] / source.stem
+    if not program.is_file():
         program.parent.mkdir(parents=True, exist_ok=True)
         # Others may do the same now.
         made = program.with_suffix(f".{os.getpid()}")
-        subprocess.run(["aarch64-linux-gnu-gcc", "-O2", "-Wall", "-Werror", "-static", "-pthread",
-                        "-o", made, source], check=True)
+        subprocess.run([*command, "-o", made, source], check=True)
         made.rename(program)
     return program
 

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What is in the cache is named after all that made it."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import program_for_guest
+from row import CLONE
+
+# Functions that only name, choose or call: what comes of them is in the keys.
+NO_RECIPES = {"recipes.sh": ["left_out", "source_key", "recipe"],
+              "root.sh": ["root_packages", "root_key", "stamp_download", "make_root"]}
+KEYS = {"recipes.sh": "source_key backports; source_key 6.18; recipe stock--; recipe own-clang",
+        "root.sh": "generation() { echo 0; }; root_key amd64"}
+
+
+def functions(name):
+    """The functions of a script."""
+    return re.findall(r"^(\w+)\(\)", (CLONE / "scripts" / name).read_text(encoding="utf-8"), re.M)
+
+
+def keys(clone, name):
+    """What things are named after, as a clone has it."""
+    return subprocess.run(
+        ["bash", "-euc", f". scripts/lib.sh; . scripts/archive.sh; . scripts/{name}; {KEYS[name]}"],
+        cwd=clone, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name, function", [
+    (name, function) for name in KEYS for function in functions(name)
+    if function not in NO_RECIPES[name]])
+def test_functions(tmp_path, name, function):
+    """A changed function makes anew what it had made."""
+    shutil.copytree(CLONE / "scripts", tmp_path / "scripts")
+    script = tmp_path / "scripts" / name
+    before = keys(tmp_path, name)
+    text = script.read_text(encoding="utf-8")
+    script.write_text(re.sub(rf"^({function}\(\) {{)", r"\1 : changed;", text, flags=re.M),
+                      encoding="utf-8")
+    assert script.read_text(encoding="utf-8") != text
+    assert keys(tmp_path, name) != before
+
+
+def test_guest_programs(tmp_path):
+    """A program for the guest is compiled anew for another content, not for another time."""
+    source, header = tmp_path / "made_up.c", tmp_path / "made_up.h"
+    source.write_text('#include "made_up.h"\nint main(void) { return STATUS; }\n')
+    header.write_text("#define STATUS 1\n")
+    first = program_for_guest(source)
+    made = first.stat().st_mtime_ns
+    os.utime(source)
+    assert (program_for_guest(source), first.stat().st_mtime_ns) == (first, made)
+    header.write_text("#define STATUS 2\n")
+    # Older than what was compiled before, as another branch may leave it.
+    os.utime(header, (0, 0))
+    os.utime(source, (0, 0))
+    assert program_for_guest(source).name == first.name
+    assert program_for_guest(source).read_bytes() != first.read_bytes()
