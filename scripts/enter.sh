@@ -23,6 +23,7 @@ cd "$(dirname -- "$(readlink -f -- "$0")")/.."
 . scripts/cache.sh
 . scripts/ns.sh
 . scripts/host.sh
+. scripts/proxy.sh
 . scripts/archive.sh
 . scripts/root.sh
 

@@ -7,6 +7,7 @@
 # ends with this process.
 
 set -eu
+. scripts/proxy.sh
 
 fail() {
 	printf 'alloclab: %s\n' "$*" >&2
@@ -64,6 +65,13 @@ for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
 	fi
 done
 
+# So it does not stay in the root when the host has another.
+proxies "$root" >"$root/run/alloclab-proxy"
+if [ -d "$root/${PROXY_CONFIGURATION%/*}" ]; then
+	[ -e "$root/$PROXY_CONFIGURATION" ] || : >"$root/$PROXY_CONFIGURATION"
+	mount --bind "$root/run/alloclab-proxy" "$root/$PROXY_CONFIGURATION"
+fi
+
 # The shorter path first: one may be inside the other.
 if ((${#clone} <= ${#cache})); then
 	dirs=("$clone" "$cache")
@@ -77,7 +85,7 @@ done
 
 vars=()
 for name in TERM ALLOCLAB_CACHE ALLOCLAB_RUN ALLOCLAB_WHO ALLOCLAB_START \
-	ALLOCLAB_SNAPSHOTS; do
+	ALLOCLAB_SNAPSHOTS "${PROXY_VARIABLES[@]}"; do
 	if [ -n "${!name:-}" ]; then
 		vars+=("$name=${!name}")
 	fi

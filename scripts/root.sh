@@ -14,7 +14,7 @@ ROOT_PACKAGES=(
 	device-tree-compiler qemu-system-arm qemu-system-x86 dpkg-dev
 	# tests and checks
 	python3-pytest python3-qemu-qmp dt-schema flake8 shellcheck
-	rustfmt rust-clippy perl apt-utils
+	rustfmt rust-clippy perl apt-utils mount
 )
 
 # Documentation and translations are left out, and dpkg need not sync.
@@ -89,9 +89,10 @@ write_dated() {
 		-e 's/^URIs:.*/URIs: @ADDRESS@/' "$3" >"$1/etc/alloclab/dated/$2.$4"
 }
 
-# bootstrap ARCH DIR: apt's base system; tells how long the download took.
+# bootstrap ARCH DIR: apt's base system; tells how long the download took.  Mmdebstrap's apt
+# reads what the root has as configuration, not the host's.
 bootstrap() {
-	local option hook out reader rc=0 command=(mmdebstrap --variant=apt --format=directory)
+	local option hook proxy out reader rc=0 command=(mmdebstrap --variant=apt --format=directory)
 
 	if [ "$(id -u)" -eq 0 ]; then
 		command+=(--mode=root)
@@ -106,13 +107,15 @@ bootstrap() {
 	done
 	command+=("--architectures=$1,$(other_arch "$1")")
 	hook="cd $PWD && . scripts/archive.sh && . scripts/root.sh && write_sources \$1"
+	proxy="printf '%s\\n' \"\$ALLOCLAB_PROXIES\" >\"\$1/$PROXY_CONFIGURATION\""
 	command+=(--skip=cleanup/apt/lists "--setup-hook=$BASH -c '$hook' hook \"\$1\""
-		"$SUITE" "$2")
+		"--setup-hook=$proxy" "$SUITE" "$2")
 	exec {out}> >(stamp_download)
 	reader=$!
-	in_ns "${command[@]}" >&"$out" 2>&1 || rc=$?
+	ALLOCLAB_PROXIES=$(proxies) in_ns "${command[@]}" >&"$out" 2>&1 || rc=$?
 	exec {out}>&-
 	wait "$reader"
+	((rc)) || : >"$2/$PROXY_CONFIGURATION"
 	return "$rc"
 }
 
