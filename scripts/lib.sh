@@ -143,9 +143,30 @@ explain() {
 	die "$1 failed (status $2); the whole log: $3"
 }
 
+# full_disk NAME LOG: of the directories that a step writes to, prints the one whose file
+# system is full: the one that the log complains of, else the one with the least room.
+FULL='No space left on device|Disk quota exceeded|enough free space'
+full_disk() {
+	local dirs=("$PWD/out" "$ALLOCLAB_CACHE" /tmp) dir free least='' found=''
+
+	[[ $1 != host* ]] || dirs=(/var /usr /tmp)
+	for dir in "${dirs[@]}"; do
+		if grep -E "$FULL" "$2" | grep -qF "$dir/"; then
+			printf '%s\n' "$dir"
+			return
+		fi
+		free=$(free_mb "$dir")
+		if [ -z "$least" ] || ((free < least)); then
+			least=$free
+			found=$dir
+		fi
+	done
+	printf '%s\n' "$found"
+}
+
 # reason NAME LOG: why a step failed, if its log shows a reason that is known.
 reason() {
-	local full='No space left on device|Disk quota exceeded|enough free space'
+	local disk
 	local gone='404 +Not Found|E: Version .* was not found|E: Unable to locate package'
 	local net='Temporary failure resolving|Could not resolve|Could not connect'
 	local expired='E: Release file for .* is expired'
@@ -153,9 +174,11 @@ reason() {
 	gone+='|E: Can not find version|E: Unable to find a source package'
 	gone+='|does not have a Release file'
 	net+='|Unable to connect|unreachable|No route to host|onnection (timed|reset|refused)'
-	if grep -qE "$full" "$2"; then
-		printf '%s' "the disk of $ALLOCLAB_CACHE is full ($(free_mb "$ALLOCLAB_CACHE") MB" \
-			" free): make room and run the same command again"
+	# Where out/ is full, the log could not say so.
+	if grep -qE "$FULL" "$2" || (($(free_mb "$PWD/out") < 2)); then
+		disk=$(full_disk "$1" "$2")
+		printf '%s' "the disk of $disk is full ($(free_mb "$disk") MB free): make room there" \
+			" and run the same command again"
 	elif grep -qE "$net" "$2"; then
 		printf '%s' "the package archive cannot be reached: check the network and apt's" \
 			" proxy and run the same command again"
