@@ -23,10 +23,26 @@ find_cache() {
 	fi
 }
 
+# What 'sudo make' has left in the clone, an ordinary user cannot write.
+check_owner() {
+	local part left=()
+
+	[ "$(id -u)" -ne 0 ] || return 0
+	for part in out alloclab.ko; do
+		[ -z "$(find "$part" ! -user "$(id -u)" -print -quit 2>/dev/null)" ] ||
+			left+=("$PWD/$part")
+	done
+	if ((${#left[@]})); then
+		die "not everything in ${left[*]} belongs to $(id -un), as 'sudo make' leaves it:" \
+			"run: sudo chown -R $(id -un): ${left[*]}"
+	fi
+}
+
 # One command at a time in a clone; the lock is on its directory.
 lock_clone() {
 	local lock
 
+	check_owner
 	exec {lock}<.
 	if ! flock -n "$lock"; then
 		say "alloclab: this clone is in use: $(cat out/owner 2>/dev/null); waiting for it"

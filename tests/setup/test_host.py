@@ -11,6 +11,7 @@ import pytest
 
 from row import CLONE
 
+NOBODY = 65534
 # A step that fills the file system of $1 says what it is told in $2, and fails.
 FILL = """
     mount -t tmpfs -o size=4m small "$1"
@@ -70,3 +71,34 @@ def test_no_space_on_the_host(clone):
     said = fill(clone, clone.parent / "elsewhere", "dpkg: unpacking /usr/bin/mmdebstrap",
                 "host: mmdebstrap")
     assert "host: mmdebstrap: the disk of /usr is full (" in said
+
+
+@pytest.mark.parametrize("command", ["lock_clone", "check_owner"])
+def test_left_by_root(clone, command):
+    """What 'sudo make' left is named, with the command that mends it."""
+    command = ["bash", "-euc", f'. scripts/lib.sh; . scripts/cache.sh; ALLOCLAB_WHO=me; {command}']
+    user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
+    os.chown(clone, NOBODY, NOBODY)
+    assert run(clone, *user) == (0, "")
+    (clone / "out/log").mkdir(parents=True, exist_ok=True)
+    (clone / "out/log/left.log").touch()
+    assert run(clone, *command) == (0, "")
+    status, said = run(clone, *user)
+    assert (status, said) == (1, (
+        f"alloclab: not everything in {clone}/out belongs to nobody, as 'sudo make' leaves it: "
+        f"run: sudo chown -R nobody: {clone}/out\n"))
+    mend = said.partition("run: sudo ")[2]
+    subprocess.run(["sh", "-c", mend], check=True)
+    assert run(clone, *user) == (0, "")
+
+
+def test_clean_after_root(clone):
+    """make clean would end halfway."""
+    (clone / "out").mkdir()
+    (clone / "alloclab.ko").touch()
+    os.chown(clone, NOBODY, NOBODY)
+    status, said = run(clone, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                       "--clear-groups", "bash", "scripts/clean.sh", "clean")
+    assert status == 1
+    assert f"run: sudo chown -R nobody: {clone}/out {clone}/alloclab.ko\n" in said
+    assert (clone / "out").exists() and (clone / "alloclab.ko").exists()
