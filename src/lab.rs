@@ -241,20 +241,23 @@ impl Bench {
         }
     }
 
-    /// Logs what happened with what there is to remark, or neither if the limit is reached.
+    /// Logs what happened and what there is to remark: each line that the limit lets pass.
     fn log(&mut self, dev: &BoundDevice, event: &Event) {
-        if !self.lines.pass() {
-            return;
-        }
-        match event {
-            Event::Failed { .. } => dev_err!(dev, "{event}\n"),
-            _ => dev_info!(dev, "{event}\n"),
+        let Self { toggle, lines, .. } = self;
+        if lines.pass() {
+            match event {
+                Event::Failed { .. } => dev_err!(dev, "{event}\n"),
+                _ => dev_info!(dev, "{event}\n"),
+            }
         }
 
-        if let (Event::Allocated { method, .. }, Some(held)) = (event, self.toggle.held()) {
+        if let (Event::Allocated { method, .. }, Some(held)) = (event, toggle.held()) {
             let name = method.name();
-            held.buffer
-                .remarks(&mut |remark| dev_info!(dev, "{name}: {remark}\n"));
+            held.buffer.remarks(&mut |remark| {
+                if lines.pass() {
+                    dev_info!(dev, "{name}: {remark}\n");
+                }
+            });
         }
     }
 }

@@ -73,9 +73,10 @@ def test_real_edges_are_slower_than_the_window(lab):
     assert button.counters("edges", "presses", "bounces") == (4, 4, 0)
 
 
-def test_100_events_are_all_shown(lab):
+def test_100_lines_are_all_shown(lab):
     button = lab.button("fast")
-    # What some methods remark comes on top of that.
+    # One that has nothing to remark: a line is a press.
+    button.set(method="kmalloc")
     button.software_press(LIMIT)
     assert [event.press for event in lab.events("fast")] == list(range(1, LIMIT + 1))
     time.sleep(LIMIT_SECONDS + 0.5)
@@ -84,6 +85,7 @@ def test_100_events_are_all_shown(lab):
 
 def test_burst_says_how_many_lines_were_dropped(lab):
     button = lab.button("fast")
+    button.set(method="kmalloc")
     button.software_press(1000)
     assert button.counters("presses", "allocs", "frees") == (1000, 500, 500)
     lab.guest.wait_log(r"^alloclab fast: burst of events: ", lab.start, LIMIT_SECONDS + 5)
@@ -96,6 +98,19 @@ def test_burst_says_how_many_lines_were_dropped(lab):
     assert [event.press for event in lab.events("fast")[LIMIT:]] == [1001, 1002]
 
 
+def test_a_remark_counts_as_a_line(lab):
+    button = lab.button("fast")
+    # A remark for each of its three records.
+    button.set(method="list")
+    button.software_press(200)
+    lab.guest.wait_log(r"^alloclab fast: burst of events: ", lab.start, LIMIT_SECONDS + 5)
+    ready, *shown, burst = lab.texts("fast")
+    assert ready.startswith("ready: ") and len(shown) == LIMIT
+    assert sum(text.startswith("list: record ") for text in shown) == 60
+    # 100 allocations with three remarks each, and 100 frees.
+    assert int(DROPPED.match(burst)[1]) == 500 - LIMIT
+
+
 def test_burst_of_one_button_leaves_the_others_their_lines(lab):
     lab.button("fast").software_press(1000)
     lab.button().press()
@@ -104,6 +119,7 @@ def test_burst_of_one_button_leaves_the_others_their_lines(lab):
 
 def test_rmmod_in_a_burst_says_the_free_and_the_dropped_lines(lab):
     button = lab.button("fast")
+    button.set(method="kmalloc")
     button.software_press(501)
     lab.unload()
     texts = lab.texts("fast")
