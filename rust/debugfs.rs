@@ -24,7 +24,10 @@ use kernel::{
     },
     prelude::*,
     seq_file::SeqFile,
-    str::CStr,
+    str::{
+        BStr,
+        CStr, //
+    },
     sync::Arc,
     types::Opaque,
     uaccess::{
@@ -35,6 +38,7 @@ use kernel::{
 
 use super::{
     bound::Attached,
+    errno::Errno,
     flag::Flag, //
 };
 
@@ -195,15 +199,36 @@ pub(crate) struct Files<T: Send + Sync + 'static> {
 }
 
 impl<T: Send + Sync + 'static> Files<T> {
-    /// Makes the directory `top`/DEVICE with `files` in it.
+    /// Makes the directory `top`/DEVICE with `files` in it. Sleeps.
     ///
-    /// Where the kernel has no debugfs or has it turned off, there are simply no files. Sleeps.
-    /// Returns `EEXIST`, `ENOMEM`.
-    pub(super) fn new(
-        top: &CStr,
-        files: &'static [File<T>],
-        attached: Arc<Attached<T>>,
-    ) -> Result<Self> {
+    /// What cannot be made is logged and left out: the device works without it. Where the kernel
+    /// has no debugfs or has it turned off, there is nothing to log.
+    pub(super) fn new(top: &CStr, files: &'static [File<T>], attached: Arc<Attached<T>>) -> Self {
+        let nodes = Self::nodes(files, &attached).unwrap_or_else(|e| {
+            dev_err!(attached.dev, "no debugfs files: {}\n", Errno(e));
+            KVec::new()
+        });
+        let dir = match Dir::within(top, attached.dev.name()) {
+            // What is in it is removed with it, so that there is none without nodes.
+            Ok(dir) if !nodes.is_empty() => Some(dir),
+            Ok(_) => None,
+            Err(e) => {
+                if e != ENODEV && e != EPERM {
+                    dev_err!(attached.dev, "no debugfs directory: {}\n", Errno(e));
+                }
+                None
+            }
+        };
+        let files = Self {
+            dir,
+            nodes,
+            attached,
+        };
+        files.create();
+        files
+    }
+
+    fn nodes(files: &'static [File<T>], attached: &Arc<Attached<T>>) -> Result<KVec<Node<T>>> {
         let mut nodes = KVec::with_capacity(files.len(), GFP_KERNEL)?;
         for file in files {
             let node = Node {
@@ -212,37 +237,35 @@ impl<T: Send + Sync + 'static> Files<T> {
             };
             nodes.push(node, GFP_KERNEL)?;
         }
+        Ok(nodes)
+    }
 
-        let dir = match Dir::within(top, attached.dev.name()) {
-            Ok(dir) => Some(dir),
-            Err(e) if e == ENODEV || e == EPERM => None,
-            Err(e) => return Err(e),
+    /// Makes the files in the directory, if there is one.
+    fn create(&self) {
+        let Some(dir) = &self.dir else {
+            return;
         };
-        let files = Self {
-            dir,
-            nodes,
-            attached,
-        };
-
-        if let Some(dir) = &files.dir {
-            for node in files.nodes.iter() {
-                // SAFETY:
-                // - The name is terminated and `dir` is a directory of debugfs.
-                // - The operations expect a `Node<T>` as the inode's data. `node` lies in a vector
-                //   that is not changed any more and is dropped after the directory; debugfs lets
-                //   no operation but `release`, which does not use it, outlive that.
-                from_err_ptr(unsafe {
-                    alloclab_debugfs_create_file(
-                        node.file.name.as_char_ptr(),
-                        node.file.mode(),
-                        dir.0,
-                        core::ptr::from_ref(node).cast_mut().cast(),
-                        node.file.operations(),
-                    )
-                })?;
+        for node in self.nodes.iter() {
+            let name = node.file.name;
+            // SAFETY:
+            // - The name is terminated and `dir` is a directory of debugfs.
+            // - The operations expect a `Node<T>` as the inode's data. `node` lies in a vector
+            //   that is not changed any more and is dropped after the directory; debugfs lets no
+            //   operation but `release`, which does not use it, outlive that.
+            let made = from_err_ptr(unsafe {
+                alloclab_debugfs_create_file(
+                    name.as_char_ptr(),
+                    node.file.mode(),
+                    dir.0,
+                    core::ptr::from_ref(node).cast_mut().cast(),
+                    node.file.operations(),
+                )
+            });
+            if let Err(e) = made {
+                let name = BStr::from_bytes(name.to_bytes());
+                dev_err!(self.attached.dev, "no debugfs file {name}: {}\n", Errno(e));
             }
         }
-        Ok(files)
     }
 }
 

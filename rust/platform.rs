@@ -154,8 +154,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
         let data = T::probe(&bound)?;
         let attached = Arc::pin_init(Attached::new(bound.share(), data), GFP_KERNEL)?;
         let last = Last(attached.clone());
-        let files = Files::new(T::NAME, T::FILES, attached.clone())
-            .inspect_err(|e| dev_err!(dev, "no debugfs files: {}\n", Errno(*e)))?;
+        let files = Files::new(T::NAME, T::FILES, attached.clone());
 
         // SAFETY: It becomes a field of this value, or is dropped here.
         let interrupt = unsafe { Interrupt::new(request, T::NAME, attached) };
@@ -276,7 +275,7 @@ pub(crate) struct Module<T: Driver> {
 impl<T: Driver> kernel::Module for Module<T> {
     fn init(module: &'static ThisModule) -> Result<Self> {
         let load = T::load()?;
-        let directory = top_directory(T::NAME)?;
+        let directory = top_directory(T::NAME);
         let registration = KBox::pin_init(driver::Registration::new(T::NAME, module), GFP_KERNEL)
             .inspect_err(|e| pr_err!("the driver cannot be registered: {}\n", Errno(*e)))?;
 
@@ -290,21 +289,18 @@ impl<T: Driver> kernel::Module for Module<T> {
     }
 }
 
-fn top_directory(name: &'static CStr) -> Result<Option<Dir>> {
-    match Dir::new(name) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(e) if e == ENODEV || e == EPERM => {
-            pr_info!(
-                "no debugfs ({}): the button works without its files\n",
-                Errno(e)
-            );
-            Ok(None)
-        }
-        Err(e) => {
-            pr_err!("debugfs: the directory cannot be made: {}\n", Errno(e));
-            Err(e)
-        }
-    }
+/// Makes the directory that the devices share. Without it they work, but have no files.
+fn top_directory(name: &'static CStr) -> Option<Dir> {
+    Dir::new(name)
+        .inspect_err(|e| {
+            let errno = Errno(*e);
+            if *e == ENODEV || *e == EPERM {
+                pr_info!("no debugfs ({errno}): the button works without its files\n");
+            } else {
+                pr_err!("debugfs: the directory cannot be made: {errno}\n");
+            }
+        })
+        .ok()
 }
 
 /// Makes the table of device-tree nodes that a driver drives.

@@ -9,7 +9,10 @@ from sweep import (COLD, KINDS, KMEMLEAK, MAP_IRQ, NODE, SWEPT, WRONG, check_wor
 BOOT = SWEPT
 LOAD = "load /root/alloclab.ko preload_kmalloc=64 preload_vmalloc=4096"
 REFUSED_LOAD = (r"^alloclab: (preload_\w+: allocation of \d+ bytes failed|"
-                r"debugfs: the directory cannot be made|the driver cannot be registered): ")
+                r"the driver cannot be registered): ")
+# What is only for looking: the load or the bind goes on without.
+NO_DIRECTORY = r"^alloclab: debugfs: the directory cannot be made: ENOMEM$"
+NO_FILES = r"^alloclab \S+: no debugfs (files|directory|file \w+): ENOMEM$"
 REFUSED_PROBE = (r"^alloclab \S+: (probe with driver alloclab failed with error -1[12]|"
                  r"really_probe: driver_sysfs_add failed)$")
 WRITES = {"method": "vmalloc", "size": "64", "gfp": "kernel+zero", "context": "thread"}
@@ -41,6 +44,7 @@ def test_load(guest, sweep, full):
         sweep.refused("load", kind, sum(bool(site.error) for site in failed))
         # In our own code as well as in the kernel's.
         assert not full or any(told(site, REFUSED_LOAD) for site in failed)
+        assert not any(site.error for site in failed if told(site, NO_DIRECTORY)), failed
 
 
 def bind(sweep, row, kind, node, **options):
@@ -97,6 +101,23 @@ def test_bind(guest, sweep, full):
         first_bind(sweep, kind, cold)
         sweep.arrange(kind, KMEMLEAK)
         bind(sweep, "bind", kind, NODE, step=1 if full else 8)
+
+
+def test_files_that_cannot_be_made(guest, sweep):
+    """Each is said, and the load and the bind go on without."""
+    guest.sh("insmod /root/alloclab.ko && rmmod alloclab")
+    sweep.arrange("failslab", KMEMLEAK, only=sweep.range("debugfs_create_dir"))
+    failed = sweep.run("load: directory", "failslab", "load /root/alloclab.ko",
+                       after=["unload alloclab", f"absent {DEBUGFS}"])
+    assert failed and all(told(site, NO_DIRECTORY) for site in failed), failed
+    assert not any(site.error for site in failed), failed
+    guest.sh("insmod /root/alloclab.ko")
+    for function, row in (("debugfs_create_dir", "bind: directory"),
+                          ("__debugfs_create_file", "bind: files")):
+        sweep.arrange("failslab", KMEMLEAK, only=sweep.range(function))
+        failed = bind(sweep, row, "failslab", NODE)
+        assert failed and all(told(site, NO_FILES) for site in failed), failed
+        assert not any(site.error for site in failed), failed
 
 
 def test_bind_refused(guest, sweep):
