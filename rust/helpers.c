@@ -15,6 +15,7 @@
 #include <linux/log2.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
+#include <linux/platform_device.h>
 #include <linux/sched.h>
 #include <linux/security.h>
 #include <linux/slab.h>
@@ -234,6 +235,18 @@ void alloclab_kunmap_local(const void *address)
 unsigned long alloclab_page_to_pfn(const struct page *page)
 {
 	return page_to_pfn(page);
+}
+
+/* rust/platform.rs */
+
+struct platform_device *alloclab_platform_device_register(const char *name)
+{
+	return platform_device_register_simple(name, 0, NULL, 0);
+}
+
+void alloclab_platform_device_unregister(struct platform_device *pdev)
+{
+	platform_device_unregister(pdev);
 }
 
 /* rust/raw.rs */

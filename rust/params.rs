@@ -7,8 +7,15 @@
 use kernel::ffi::c_ulong;
 
 extern "C" {
+    fn alloclab_button() -> bool;
     fn alloclab_preload_kmalloc() -> c_ulong;
     fn alloclab_preload_vmalloc() -> c_ulong;
+}
+
+/// Returns whether to make a button without a line.
+pub(crate) fn button() -> bool {
+    // SAFETY: The function reads a variable that does not change after load.
+    unsafe { alloclab_button() }
 }
 
 /// Returns how many bytes to allocate by `kmalloc` while the module is loaded.

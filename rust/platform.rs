@@ -10,7 +10,10 @@
 #[cfg(kernel_7_2)]
 use core::marker::PhantomData;
 
+use core::ptr::NonNull;
+
 use kernel::{
+    bindings,
     c_str,
     device::{
         Bound,
@@ -22,6 +25,8 @@ use kernel::{
         DmaMask, //
     },
     driver,
+    error::from_err_ptr,
+    ffi::c_char,
     irq::IrqRequest,
     of,
     platform,
@@ -49,6 +54,12 @@ use super::{
     },
     property::Property, //
 };
+
+#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
+extern "C" {
+    fn alloclab_platform_device_register(name: *const c_char) -> *mut bindings::platform_device;
+    fn alloclab_platform_device_unregister(pdev: *mut bindings::platform_device);
+}
 
 /// The device that probe gets.
 #[cfg(kernel_7_2)]
@@ -79,14 +90,17 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// Prepares what lives from load to unload. Sleeps. An error refuses the load.
     fn load() -> Result<Self::Load>;
 
+    /// Returns whether there is to be a device of our own, which has no node and no interrupt.
+    fn wants_own_device() -> bool;
+
     /// Reads the node of `dev` and prepares the data. Sleeps.
     ///
     /// It logs what is wrong with a node. For what it makes of `dev`, here and in the callbacks
     /// below, see above.
     fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>>;
 
-    /// Called once everything is in place. Sleeps.
-    fn ready(&self, dev: &BoundDevice, irq: u32);
+    /// Called once everything is in place, with the interrupt where there is one. Sleeps.
+    fn ready(&self, dev: &BoundDevice, irq: Option<u32>);
 
     /// The hard half of the interrupt: hard interrupt context, must not sleep.
     fn hard(&self, dev: &BoundDevice) -> Wake;
@@ -119,12 +133,15 @@ impl<T: Driver> Drop for Last<T> {
     }
 }
 
+/// The interrupt of a device.
+type DeviceInterrupt<'a, T> = Pin<KBox<Interrupt<'a, Arc<Attached<T>>>>>;
+
 /// Everything that belongs to one bound device, dropped from top to bottom.
 ///
 /// The order is the proof of [`BoundDevice`]: no interrupt runs, then no file operation, and then
 /// the data goes, all while the driver core drops the driver data, before it releases devres.
 pub(crate) struct Assembly<'a, T: Driver> {
-    _interrupt: Pin<KBox<Interrupt<'a, Arc<Attached<T>>>>>,
+    _interrupt: Option<DeviceInterrupt<'a, T>>,
     _files: Files<T>,
     last: Last<T>,
 }
@@ -144,7 +161,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
 
         // First, as it may have to wait for the controller, in silence.
         let request = find_irq(pdev)?;
-        let irq = request.irq();
+        let irq = request.as_ref().map(|request| request.irq());
 
         // SAFETY: It, and what `T` makes of it, lives in `attached`, whose references are all
         // dropped with this value, hence by the safety requirements before the device is unbound:
@@ -156,13 +173,17 @@ impl<'a, T: Driver> Assembly<'a, T> {
         let last = Last(attached.clone());
         let files = Files::new(T::NAME, T::FILES, attached.clone());
 
-        // SAFETY: It becomes a field of this value, or is dropped here.
-        let interrupt = unsafe { Interrupt::new(request, T::NAME, attached) };
-        let interrupt = KBox::pin_init(interrupt, GFP_KERNEL).inspect_err(|e| {
-            if *e != EPROBE_DEFER {
-                dev_err!(dev, "interrupts: irq {irq} cannot be had: {}\n", Errno(*e));
-            }
-        })?;
+        let interrupt = request.map(|request| {
+            let irq = request.irq();
+            // SAFETY: It becomes a field of this value, or is dropped here.
+            let interrupt = unsafe { Interrupt::new(request, T::NAME, attached) };
+            KBox::pin_init(interrupt, GFP_KERNEL).inspect_err(|e| {
+                if *e != EPROBE_DEFER {
+                    dev_err!(dev, "interrupts: irq {irq} cannot be had: {}\n", Errno(*e));
+                }
+            })
+        });
+        let interrupt = interrupt.transpose()?;
 
         last.0.data.ready(&last.0.dev, irq);
         Ok(Self {
@@ -180,16 +201,22 @@ impl<T: Driver> Drop for Assembly<'_, T> {
     }
 }
 
-/// Finds the device's interrupt; what is wrong with it is logged, unless it may still come.
-fn find_irq<'a>(pdev: &'a CoreDevice<'_>) -> Result<IrqRequest<'a>> {
+/// Finds the interrupt of a device that has a node; one that has none has no interrupt either.
+///
+/// What is wrong with it is logged, unless it may still come.
+fn find_irq<'a>(pdev: &'a CoreDevice<'_>) -> Result<Option<IrqRequest<'a>>> {
     let dev: &Device<Bound> = pdev.as_ref();
+    if dev.fwnode().is_none() {
+        return Ok(None);
+    }
 
-    pdev.optional_irq_by_index(0).inspect_err(|e| {
+    let request = pdev.optional_irq_by_index(0).inspect_err(|e| {
         if *e != EPROBE_DEFER {
             // An error is of a property that cannot be read, which is logged, too.
             let _ = log_irq(dev, Errno(*e));
         }
-    })
+    });
+    request.map(Some)
 }
 
 /// Logs what is wrong with the device's interrupt, which the look-up refused with `e`.
@@ -263,10 +290,45 @@ impl<T: Driver> platform::Driver for Adapter<T> {
     }
 }
 
-/// The module: the driver, and the debugfs directory that its devices share.
+/// A platform device without a node; dropping it unbinds and unregisters it.
+///
+/// # Invariants
+///
+/// The pointer is a platform device that is registered, and that nobody else unregisters.
+struct OwnDevice(NonNull<bindings::platform_device>);
+
+// SAFETY: A platform device may be unregistered from any thread.
+unsafe impl Send for OwnDevice {}
+
+// SAFETY: Nothing can be done with a reference.
+unsafe impl Sync for OwnDevice {}
+
+impl OwnDevice {
+    /// Registers the device `name`.0, which the driver of that name then binds. Sleeps.
+    ///
+    /// Returns `EEXIST` where there is such a device, `ENOMEM`. That the driver refuses the device
+    /// is no error here: the driver says so.
+    fn new(name: &CStr) -> Result<Self> {
+        // SAFETY: The name is terminated, and copied.
+        let pdev = from_err_ptr(unsafe { alloclab_platform_device_register(name.as_char_ptr()) })?;
+
+        // INVARIANT: It was just registered, and this is the only handle to it.
+        NonNull::new(pdev).map(Self).ok_or(ENOMEM)
+    }
+}
+
+impl Drop for OwnDevice {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, the device is registered and ours to unregister.
+        unsafe { alloclab_platform_device_unregister(self.0.as_ptr()) };
+    }
+}
+
+/// The module: the driver, the device of our own, and the debugfs directory that devices share.
 ///
 /// Dropped from top to bottom: when `_directory` goes, no device is left that has files in it.
 pub(crate) struct Module<T: Driver> {
+    _own_device: Option<OwnDevice>,
     _registration: Pin<KBox<driver::Registration<platform::Adapter<Adapter<T>>>>>,
     _directory: Option<Dir>,
     _load: T::Load,
@@ -276,17 +338,34 @@ impl<T: Driver> kernel::Module for Module<T> {
     fn init(module: &'static ThisModule) -> Result<Self> {
         let load = T::load()?;
         let directory = top_directory(T::NAME);
-        let registration = KBox::pin_init(driver::Registration::new(T::NAME, module), GFP_KERNEL)
-            .inspect_err(|e| pr_err!("the driver cannot be registered: {}\n", Errno(*e)))?;
+        let registration =
+            KBox::pin_init(driver::Registration::new(T::NAME, module), GFP_KERNEL)
+                .inspect_err(|e| pr_err!("the driver cannot be registered: {}\n", Errno(*e)))?;
+        let own_device = own_device::<T>(directory.is_some())?;
 
         // Last: devices are bound, and have files, before the registration is done or fails.
         debugfs::loaded();
         Ok(Self {
+            _own_device: own_device,
             _registration: registration,
             _directory: directory,
             _load: load,
         })
     }
+}
+
+/// Makes the device of our own, if there is to be one.
+fn own_device<T: Driver>(has_files: bool) -> Result<Option<OwnDevice>> {
+    if !T::wants_own_device() {
+        return Ok(None);
+    }
+    if !has_files {
+        pr_warn!("without debugfs, nothing can press a button that has no line\n");
+    }
+    let device = OwnDevice::new(T::NAME).inspect_err(|e| {
+        pr_err!("the button without a line cannot be made: {}\n", Errno(*e));
+    });
+    device.map(Some)
 }
 
 /// Makes the directory that the devices share. Without it they work, but have no files.

@@ -154,12 +154,12 @@ fn press(device: &Device, text: Text<'_>) -> Result {
     Ok(())
 }
 
-/// Shows the label, which is the node's name where the node has no other.
+/// Shows the label: the node's name where the node has no other, the device's without a node.
 fn show_label(device: &Device, m: &SeqFile) {
     match (&device.data.label, device.dev.fwnode()) {
         (Some(label), _) => seq_print!(m, "label: {}\n", BStr::from_bytes(label)),
         (None, Some(node)) => seq_print!(m, "label: {}\n", node.display_name()),
-        (None, None) => (),
+        (None, None) => seq_print!(m, "label: {}\n", device.dev.name()),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     control,
     lab::Lab,
     method::States,
+    params,
     plan::{
         Plan,
         Settings, //
@@ -70,6 +71,10 @@ impl Driver for Lab {
         Preload::new()
     }
 
+    fn wants_own_device() -> bool {
+        params::button()
+    }
+
     fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>> {
         let node = Node(dev);
         let debounce_ms = node.u32(c_str!("debounce-interval"))?;
@@ -109,7 +114,7 @@ impl Driver for Lab {
         )
     }
 
-    fn ready(&self, dev: &BoundDevice, irq: u32) {
+    fn ready(&self, dev: &BoundDevice, irq: Option<u32>) {
         let debounce_ms = self.button.debounce().as_millis();
         let selection = self.bench.lock().toggle.plan().settings().selection;
 
@@ -121,7 +126,8 @@ impl Driver for Lab {
 
         dev_info!(
             dev,
-            "ready: irq {irq}, debounce {debounce_ms} ms, method {selection}{comma}{}\n",
+            "ready: {}, debounce {debounce_ms} ms, method {selection}{comma}{}\n",
+            Line(irq),
             BStr::from_bytes(label)
         );
     }
@@ -144,6 +150,18 @@ impl Driver for Lab {
 
     fn unbind(&self, dev: &BoundDevice) {
         self.clear(dev);
+    }
+}
+
+/// Shows the button's line.
+struct Line(Option<u32>);
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(irq) => f.write_fmt(fmt!("irq {irq}")),
+            None => f.write_str("no line"),
+        }
     }
 }
 

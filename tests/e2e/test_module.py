@@ -31,7 +31,7 @@ def test_modinfo(row):
         "of:N*T*Cyang,mydevice", "of:N*T*Cyang,mydeviceC*"]
     assert field(module, "name") == ["alloclab"]
     assert sorted(text.partition(":")[0] for text in field(module, "parm")) == \
-        ["preload_kmalloc", "preload_vmalloc"]
+        ["button", "preload_kmalloc", "preload_vmalloc"]
 
 
 def test_no_tests_in_the_module(row):

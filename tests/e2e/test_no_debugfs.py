@@ -34,3 +34,12 @@ def test_presses_without_files(guest, lab, boot):
         ("allocated", 1), ("freed", 2), ("allocated", 3), ("freed", None)]
     assert not any("cannot be made" in line or "no debugfs " in line.removeprefix(OFF)
                    for line in guest.log_since(lab.start))
+
+
+def test_button_without_a_line_cannot_be_pressed(guest, lab, boot):
+    lab.unload()
+    lab.load("button=1")
+    warned = "alloclab: without debugfs, nothing can press a button that has no line" in \
+        guest.log_since(lab.start)
+    assert warned == (OFF in guest.log_since(lab.start)) and (warned or "no-mount" in boot.name)
+    assert lab.texts("alloclab.0") == ["ready: no line, debounce 5 ms, method cycle"]

@@ -32,7 +32,7 @@ def refused(lab, parameters, error):
 
 
 def test_nothing_by_default(guest, lab):
-    assert guest.sh(f"cd {PARAMETERS}; grep . *").split() == \
+    assert guest.sh(f"cd {PARAMETERS}; grep . preload_*").split() == \
         ["preload_kmalloc:0", "preload_vmalloc:0"]
     assert guest.run("grep alloclab /proc/vmallocinfo").status != 0
     lab.unload()
@@ -42,7 +42,7 @@ def test_nothing_by_default(guest, lab):
 def test_from_load_to_unload(guest, lab):
     lab.unload()
     lab.load("preload_kmalloc=1000 preload_vmalloc=10000")
-    assert guest.sh(f"cd {PARAMETERS}; grep . *").split() == \
+    assert guest.sh(f"cd {PARAMETERS}; grep . preload_*").split() == \
         ["preload_kmalloc:1000", "preload_vmalloc:10000"]
     matches = [re.fullmatch(rf"(preload_[kv]malloc): allocated (\d+) bytes at ({ADDRESS})", text)
                for text in said(lab)]
