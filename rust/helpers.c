@@ -20,6 +20,7 @@
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/sprintf.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
@@ -165,6 +166,16 @@ int alloclab_locked_down_to_confidentiality(void)
 size_t alloclab_usable(const void *start, size_t size)
 {
 	return is_vmalloc_addr(start) ? PAGE_ALIGN(size) : ksize(start);
+}
+
+bool alloclab_is_zero(const void *start, size_t size)
+{
+	return !memchr_inv(start, 0, size);
+}
+
+bool alloclab_kernel_zeroes(void)
+{
+	return want_init_on_alloc(0) || want_init_on_free();
 }
 
 bool alloclab_is_vmalloc(const void *start)

@@ -23,6 +23,8 @@ use super::{
 
 extern "C" {
     fn alloclab_usable(start: *const c_void, size: usize) -> usize;
+    fn alloclab_is_zero(start: *const c_void, size: usize) -> bool;
+    fn alloclab_kernel_zeroes() -> bool;
     fn alloclab_is_vmalloc(start: *const c_void) -> bool;
     fn alloclab_pfn(address: *const c_void) -> c_ulong;
     fn alloclab_pfn_to_nid(pfn: c_ulong) -> c_int;
@@ -173,6 +175,22 @@ impl Memory {
         unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size) }
     }
 
+    /// Returns whether the bytes that were not initialised here are zero all the same. May sleep.
+    pub(crate) fn rest_is_zero(&self) -> bool {
+        let mut at = self.initialised;
+        while let Some(rest @ 1..) = self.size.checked_sub(at) {
+            let part = rest.min(PAGES_AT_ONCE * PAGE_SIZE);
+            // SAFETY: By the type invariants, `size` bytes are valid for reads; `part` bytes from
+            // `at` on end with them at the latest. C reads them as they are.
+            if !unsafe { alloclab_is_zero(self.start.as_ptr().add(at).cast(), part) } {
+                return false;
+            }
+            at += part;
+            cond_resched();
+        }
+        true
+    }
+
     /// Calls `each` with every run of the usable bytes' pages, in order. May sleep.
     pub(crate) fn runs(&self, each: &mut dyn FnMut(Run)) {
         let offset = self.start.as_ptr() as usize % PAGE_SIZE;
@@ -207,6 +225,14 @@ impl Memory {
             each(run);
         }
     }
+}
+
+/// Returns whether the kernel zeroes every allocation, or all memory that is freed. Any context.
+///
+/// It does with `init_on_alloc=1` or `init_on_free=1` on its command line, or by its configuration.
+pub(crate) fn kernel_zeroes() -> bool {
+    // SAFETY: The function reads what was decided at boot.
+    unsafe { alloclab_kernel_zeroes() }
 }
 
 /// Returns the NUMA node of a page frame that an allocation has, if it has a `struct page`.

@@ -178,6 +178,7 @@ fn show_live(device: &Device, m: &SeqFile) {
     }
     held.buffer
         .details(&mut |detail| seq_print!(m, "{detail}\n"));
+    seq_print!(m, "zeroed: {}\n", held.zeroed());
     seq_print!(m, "gfp: {}\n", held.request.gfp);
     seq_print!(m, "context: {}\n", held.request.context);
     seq_print!(m, "alloc_ns: {}\n", held.alloc_ns);

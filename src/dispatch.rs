@@ -98,6 +98,12 @@ macro_rules! methods {
                 }
             }
 
+            fn rest_is_zero(&self) -> bool {
+                match self {
+                    $(Self::$method(buffer) => Held::rest_is_zero(buffer),)*
+                }
+            }
+
             fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {
                 match self {
                     $(Self::$method(buffer) => Held::with_bytes(buffer, work),)*

@@ -146,6 +146,9 @@ pub(crate) trait Held: Send {
     /// Says what is particular to it, as `key: value` lines for `live`. Does not sleep.
     fn details(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
 
+    /// Returns whether the bytes that the driver has not written are zero. May sleep.
+    fn rest_is_zero(&self) -> bool;
+
     /// Gives the bytes to `work`, which must not sleep; returns whether it is made of bytes.
     #[allow(dead_code, reason = "the tests write and read through it")]
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool;
@@ -199,6 +202,10 @@ impl<P: Plain> Held for P {
 
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         Plain::details(self, each);
+    }
+
+    fn rest_is_zero(&self) -> bool {
+        self.memory().rest_is_zero()
     }
 
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {

@@ -97,15 +97,26 @@ impl Takes {
     }
 }
 
+/// When a method's memory is zeroed, apart from what the kernel does to every allocation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Zeroes {
+    /// Whatever the flags say.
+    Always,
+    /// Where the flags ask for it.
+    Asked,
+    /// Where the flags ask for it, and never by the kernel itself: a constructor or the driver
+    /// fills it, or it is of no allocator.
+    Never,
+}
+
 /// What a method takes.
 pub(crate) struct Rules {
     /// The size of a request that does not name one, in bytes.
     pub(crate) default_size: usize,
     /// The largest size; the smallest is 1.
     pub(crate) limit: Limit,
-    /// Whether the memory is zeroed whatever the flags say.
-    #[allow(dead_code, reason = "read by the tests")]
-    pub(crate) zeroes: bool,
+    /// When the memory is zeroed.
+    pub(crate) zeroes: Zeroes,
     /// Whether more than a page follow each other in physical memory.
     pub(crate) contiguous: bool,
     /// The flags.
@@ -141,6 +152,11 @@ impl Rules {
             .or_else(|| self.words(request.gfp))
             .or_else(|| self.together(request))
             .or_else(|| self.context(request))
+    }
+
+    /// Returns whether memory that is allocated with `gfp` is zeroed because it is asked for.
+    pub(crate) fn asks_for_zero(&self, gfp: Gfp) -> bool {
+        self.zeroes == Zeroes::Always || gfp.has(Modifier::Zero)
     }
 
     /// Takes the room for `size` bytes where nothing but memory itself is the limit. Any context.

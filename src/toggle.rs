@@ -28,8 +28,10 @@ use crate::{
     request::Selection,
     rules::{
         Context,
-        Request, //
+        Request,
+        Zeroes, //
     },
+    rust::memory::kernel_zeroes,
     stats::Stats, //
 };
 
@@ -51,6 +53,23 @@ impl<B> Holding<B> {
     /// Returns how long it has been held, in nanoseconds.
     pub(crate) fn age_ns(&self) -> u64 {
         elapsed_ns(self.start)
+    }
+}
+
+impl<B: Held> Holding<B> {
+    /// Returns what zeroed the memory: `asked` for, the `kernel` by itself, or `no`. May sleep.
+    ///
+    /// A kernel that zeroes all memory spares some: an element of a pool's reserve, or a slab that
+    /// its debugging fills. So the bytes are looked at, too.
+    pub(crate) fn zeroed(&self) -> &'static str {
+        let rules = self.method.rules();
+        if rules.asks_for_zero(self.request.gfp) {
+            "asked"
+        } else if rules.zeroes == Zeroes::Asked && kernel_zeroes() && self.buffer.rest_is_zero() {
+            "kernel"
+        } else {
+            "no"
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -31,7 +32,7 @@ impl Allocate for Coherent {
     const RULES: Rules = Rules {
         default_size: 1024,
         limit: MAX_PAGE_ORDER,
-        zeroes: true,
+        zeroes: Zeroes::Always,
         contiguous: true,
         takes: Takes::CRATE,
         sleeps: None,

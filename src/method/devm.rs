@@ -15,7 +15,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -35,7 +36,7 @@ impl Allocate for Devm {
     const RULES: Rules = Rules {
         default_size: 64,
         limit: DEVM_MAX,
-        zeroes: true,
+        zeroes: Zeroes::Always,
         contiguous: true,
         takes: Takes {
             bases: Takes::SLAB.bases,

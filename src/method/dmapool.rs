@@ -17,7 +17,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -34,7 +35,7 @@ impl Allocate for Dmapool {
     const RULES: Rules = Rules {
         default_size: 64,
         limit: BLOCK,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: true,
         takes: Takes::CRATE,
         sleeps: None,

@@ -12,7 +12,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -33,7 +34,7 @@ impl Allocate for Static {
     const RULES: Rules = Rules {
         default_size: BUFFER_BYTES,
         limit: BUFFER,
-        zeroes: false,
+        zeroes: Zeroes::Never,
         contiguous: false,
         takes: Takes::CRATE,
         sleeps: None,

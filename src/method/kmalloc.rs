@@ -15,7 +15,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -34,7 +35,7 @@ impl Allocate for Kmalloc {
     const RULES: Rules = Rules {
         default_size: 64,
         limit: KMALLOC_MAX_SIZE,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: true,
         takes: Takes::CRATE,
         sleeps: None,

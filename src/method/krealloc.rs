@@ -18,7 +18,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -42,7 +43,7 @@ impl Allocate for Krealloc {
     const RULES: Rules = Rules {
         default_size: 4096,
         limit: KMALLOC_MAX_SIZE,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: true,
         takes: Takes {
             bases: Takes::SLAB.bases,

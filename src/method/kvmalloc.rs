@@ -15,7 +15,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -36,7 +37,7 @@ impl Allocate for Kvmalloc {
     const RULES: Rules = Rules {
         default_size: 256 << 10,
         limit: KVMALLOC_MAX,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: false,
         takes: Takes {
             bases: Base::CRATE_VMALLOC,

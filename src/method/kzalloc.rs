@@ -8,7 +8,8 @@ use super::{kmalloc::Kmalloc, Allocate};
 use crate::{
     rules::{
         Request,
-        Rules, //
+        Rules,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -22,7 +23,7 @@ pub(crate) struct Kzalloc;
 impl Allocate for Kzalloc {
     const NAME: &'static str = "kzalloc";
     const RULES: Rules = Rules {
-        zeroes: true,
+        zeroes: Zeroes::Always,
         ..Kmalloc::RULES
     };
     type State = ();

@@ -19,7 +19,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         address::Address,
@@ -48,7 +49,7 @@ impl Allocate for List {
     const RULES: Rules = Rules {
         default_size: 3 * size_of::<Record>(),
         limit: RECORDS,
-        zeroes: false,
+        zeroes: Zeroes::Never,
         contiguous: false,
         takes: Takes {
             bases: &[Base::Kernel],
@@ -189,6 +190,11 @@ impl Held for Records {
 
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("records: {}", self.records));
+    }
+
+    // The driver has written to all of it.
+    fn rest_is_zero(&self) -> bool {
+        true
     }
 
     fn with_bytes(&mut self, _work: &mut dyn FnMut(&mut [u8])) -> bool {

@@ -16,7 +16,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -36,7 +37,7 @@ impl Allocate for Mempool {
     const RULES: Rules = Rules {
         default_size: 256,
         limit: ELEMENT,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: true,
         takes: Takes {
             bases: &[

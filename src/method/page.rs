@@ -17,7 +17,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -36,7 +37,7 @@ impl Allocate for Page {
     const RULES: Rules = Rules {
         default_size: PAGE_SIZE,
         limit: PAGE,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: true,
         takes: Takes::ALL,
         sleeps: None,
@@ -72,6 +73,11 @@ impl Held for HighPage {
 
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("mapping: kmap_local_page"));
+    }
+
+    // The driver has written to all of it.
+    fn rest_is_zero(&self) -> bool {
+        true
     }
 
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {

@@ -16,7 +16,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -36,7 +37,7 @@ impl Allocate for Pages {
     const RULES: Rules = Rules {
         default_size: 2 * PAGE_SIZE,
         limit: MAX_PAGE_ORDER,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: true,
         takes: Takes {
             // Its pages need an address, which high memory does not have.

@@ -16,7 +16,8 @@ use crate::{
         Objection,
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -33,7 +34,7 @@ impl Allocate for RawKmalloc {
     const RULES: Rules = Rules {
         default_size: 64,
         limit: KMALLOC_MAX_SIZE,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: true,
         takes: Takes::SLAB,
         sleeps: None,

@@ -12,7 +12,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -32,7 +33,7 @@ impl Allocate for RawVmalloc {
     const RULES: Rules = Rules {
         default_size: 4096,
         limit: TOTAL_RAM,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: false,
         takes: Takes {
             bases: Base::VMALLOC,

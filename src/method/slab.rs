@@ -17,7 +17,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -37,7 +38,7 @@ impl Allocate for Slab {
     const RULES: Rules = Rules {
         default_size: 128,
         limit: OBJECT,
-        zeroes: false,
+        zeroes: Zeroes::Never,
         contiguous: true,
         takes: Takes {
             bases: &[

@@ -9,7 +9,8 @@ use crate::{
     rules::{
         Request,
         Rules,
-        Takes, //
+        Takes,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -26,7 +27,7 @@ impl Allocate for Vmalloc {
     const RULES: Rules = Rules {
         default_size: 4096,
         limit: TOTAL_RAM,
-        zeroes: false,
+        zeroes: Zeroes::Asked,
         contiguous: false,
         takes: Takes {
             bases: Base::CRATE_VMALLOC,

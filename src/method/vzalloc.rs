@@ -11,7 +11,8 @@ use super::{
 use crate::{
     rules::{
         Request,
-        Rules, //
+        Rules,
+        Zeroes, //
     },
     rust::{
         bound::BoundDevice,
@@ -25,7 +26,7 @@ pub(crate) struct Vzalloc;
 impl Allocate for Vzalloc {
     const NAME: &'static str = "vzalloc";
     const RULES: Rules = Rules {
-        zeroes: true,
+        zeroes: Zeroes::Always,
         ..Vmalloc::RULES
     };
     type State = ();

@@ -27,7 +27,8 @@ def keys_of(method, live):
     if method != "list":
         keys += ["pages", "runs", "longest_run", "contiguous", "node"]
     keys += ["dma_mask"] if "dma" in live else []
-    return keys + [*DETAILS.get(method, []), "gfp", "context", "alloc_ns", "age_ns", "press"]
+    keys += [*DETAILS.get(method, []), "zeroed"]
+    return keys + ["gfp", "context", "alloc_ns", "age_ns", "press"]
 
 
 def check_pages(event, live, runs):

@@ -231,7 +231,7 @@ mod tests {
                     let zeroed = zeroed_after_use(&bench, *method, size, gfp)?;
                     assert!(holds(*method, "+zero", zeroed));
                 }
-                if rules.zeroes {
+                if rules.zeroes == Zeroes::Always {
                     let zeroed = zeroed_after_use(&bench, *method, size, Gfp::KERNEL)?;
                     assert!(holds(*method, "zeroed by itself", zeroed));
                 }

@@ -98,6 +98,10 @@ impl Held for Fake {
         }
     }
 
+    fn rest_is_zero(&self) -> bool {
+        true
+    }
+
     fn with_bytes(&mut self, _work: &mut dyn FnMut(&mut [u8])) -> bool {
         false
     }
