@@ -21,6 +21,7 @@ unset ALLOCLAB_PARENT ALLOCLAB_RUN
 cd "$(dirname -- "$(readlink -f -- "$0")")/.."
 . scripts/lib.sh
 . scripts/cache.sh
+. scripts/tidy.sh
 . scripts/ns.sh
 . scripts/host.sh
 . scripts/proxy.sh
