@@ -148,6 +148,7 @@ class Guest:
         except (QMPError, OSError) as error:
             raise self._failure(f"QEMU's monitor does not answer: {error}") from error
         self._reply("ready", "boot", BOOT_SECONDS)
+        self.row.note_boot()
 
     def close(self):
         """End QEMU and remove the run's files; the log stays."""

@@ -17,6 +17,7 @@ set -euo pipefail
 . scripts/lib.sh
 . scripts/archive.sh
 . scripts/recipes.sh
+. scripts/tidy.sh
 
 # Sets NAME KIND FROM BY FOR CONFIG from the table.
 read_row() {
@@ -173,6 +174,7 @@ make_own() {
 make_row() {
 	read_row "$1"
 	read_versions
+	note_use "$NAME" "$DIR"
 	if [ -e "$DIR/stamp" ]; then
 		touch "$DIR/stamp"
 		return

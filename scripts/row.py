@@ -55,6 +55,10 @@ class Row:
         return self.version in (line.split()[1] for line in text.splitlines()
                                 if line.strip() and not line.startswith("#"))
 
+    def note_boot(self):
+        """Note that this kernel has booted, for scripts/tidy.sh."""
+        (self.directory / "booted").touch()
+
     def config(self):
         """The kernel's configuration: option without CONFIG_ -> y, m or text."""
         text = (self.build / ".config").read_text(encoding="utf-8")

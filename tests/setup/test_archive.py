@@ -315,13 +315,16 @@ def fixture_newer(tmp_path, archive, dated):
 
 
 def test_untested_demo(newer):
-    """What was not tested is said first and last, and in the summary."""
+    """What was not tested is said first and last, and in the summary; the boot is noted."""
+    booted = Row.find("debian").directory / "booted"
+    booted.unlink(missing_ok=True)
     status, _, said = newer.run("scripts/task.sh", "demo")
     assert status == 0, said
     assert newer.remarks()
     assert said.endswith(newer.remarks()) and said.count(newer.remarks()) == 2
     summary = (newer.directory / "out/demo/summary.json").read_text(encoding="utf-8")
     assert '"tested": false' in summary
+    assert booted.exists()
 
 
 def test_module_for_a_newer_kernel(newer):
