@@ -20,6 +20,7 @@ pub(crate) mod gfp;
 pub(crate) mod handover;
 pub(crate) mod interrupt;
 pub(crate) mod limits;
+pub(crate) mod line;
 pub(crate) mod lockdown;
 pub(crate) mod memory;
 pub(crate) mod mempool;

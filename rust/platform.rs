@@ -14,7 +14,6 @@ use core::ptr::NonNull;
 
 use kernel::{
     bindings,
-    c_str,
     device::{
         Bound,
         Core,
@@ -27,7 +26,6 @@ use kernel::{
     driver,
     error::from_err_ptr,
     ffi::c_char,
-    irq::IrqRequest,
     of,
     platform,
     prelude::*,
@@ -52,7 +50,7 @@ use super::{
         Interrupt,
         Wake, //
     },
-    property::Property, //
+    line, //
 };
 
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
@@ -160,7 +158,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
             .inspect_err(|e| dev_err!(dev, "no DMA with 32-bit addresses: {}\n", Errno(*e)))?;
 
         // First, as it may have to wait for the controller, in silence.
-        let request = find_irq(pdev)?;
+        let request = line::find(pdev)?;
         let irq = request.as_ref().map(|request| request.irq());
 
         // SAFETY: It, and what `T` makes of it, lives in `attached`, whose references are all
@@ -199,52 +197,6 @@ impl<T: Driver> Drop for Assembly<'_, T> {
         // Before the interrupt is freed, which waits for its thread half.
         self.last.0.close();
     }
-}
-
-/// Finds the interrupt of a device that has a node; one that has none has no interrupt either.
-///
-/// What is wrong with it is logged, unless it may still come.
-fn find_irq<'a>(pdev: &'a CoreDevice<'_>) -> Result<Option<IrqRequest<'a>>> {
-    let dev: &Device<Bound> = pdev.as_ref();
-    if dev.fwnode().is_none() {
-        return Ok(None);
-    }
-
-    let request = pdev.optional_irq_by_index(0).inspect_err(|e| {
-        if *e != EPROBE_DEFER {
-            // An error is of a property that cannot be read, which is logged, too.
-            let _ = log_irq(dev, Errno(*e));
-        }
-    });
-    request.map(Some)
-}
-
-/// Logs what is wrong with the device's interrupt, which the look-up refused with `e`.
-fn log_irq(dev: &Device<Bound>, e: Errno) -> Result {
-    if let Some(value) = Property::read(dev, c_str!("interrupts-extended"))? {
-        dev_err!(
-            dev,
-            "interrupts-extended: {value} is not valid ({e}): allowed is one interrupt\n"
-        );
-    } else if let Some(value) = Property::read(dev, c_str!("interrupts"))? {
-        let allowed = "allowed is one interrupt of";
-        match Property::read(dev, c_str!("interrupt-parent"))? {
-            Some(parent) => dev_err!(
-                dev,
-                "interrupts: {value} is not valid ({e}): {allowed} interrupt-parent, {parent}\n"
-            ),
-            None => dev_err!(
-                dev,
-                "interrupts: {value} is not valid ({e}): {allowed} the parent\n"
-            ),
-        }
-    } else {
-        dev_err!(
-            dev,
-            "interrupts: missing ({e}): allowed is one, here or in interrupts-extended\n"
-        );
-    }
-    Ok(())
 }
 
 /// Adapts [`Driver`] to the driver trait of this kernel version.
