@@ -16,6 +16,7 @@
 #include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/platform_device.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/security.h>
 #include <linux/slab.h>
@@ -46,6 +47,18 @@ const char *alloclab_dev_name(const struct device *dev)
 u64 alloclab_dma_mask(struct device *dev)
 {
 	return dma_get_mask(dev);
+}
+
+/* rust/context.rs */
+
+bool alloclab_in_hardirq(void)
+{
+	return in_hardirq();
+}
+
+bool alloclab_in_serving_softirq(void)
+{
+	return in_serving_softirq();
 }
 
 /* rust/debugfs.rs */

@@ -79,14 +79,18 @@ def parse_remark(text):
 
 
 def parse_stats(text):
-    """The file `stats`: ({key: value}, {method: {key: value}}), numbers as int."""
+    """The file `stats`: ({key: value}, {method: {key: value}}), numbers as int.
+
+    Of the device's, edges_in is {place: number}.
+    """
     device, methods = {}, {}
     for line in text.splitlines():
         key, value = line.split(": ", 1)
         if "=" in value:
             fields = dict(field.split("=", 1) for field in value.split(" "))
-            methods[key] = {name: int(number) if number.isdecimal() else number
-                            for name, number in fields.items()}
+            into = device if key == "edges_in" else methods
+            into[key] = {name: int(number) if number.isdecimal() else number
+                         for name, number in fields.items()}
         else:
             device[key] = int(value) if value.isdecimal() else value
     return device, methods

@@ -7,6 +7,8 @@
 //! The hard half never sleeps or logs, and allocates only where the settings ask for it.
 
 use kernel::{
+    fmt,
+    prelude::*,
     sync::atomic::{
         Acquire,
         Atomic,
@@ -20,7 +22,10 @@ use kernel::{
     }, //
 };
 
-use crate::rust::interrupt::Wake;
+use crate::rust::{
+    context::Place,
+    interrupt::Wake, //
+};
 
 /// How long the thread half works before it pauses, if presses still wait.
 const STRETCH: Delta = Delta::from_millis(10);
@@ -92,11 +97,39 @@ impl Stretch {
     }
 }
 
+/// How many edges came where; shown as `hardirq=1 softirq=0 thread=0`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Edges {
+    pub(crate) hardirq: u64,
+    pub(crate) softirq: u64,
+    pub(crate) thread: u64,
+}
+
+impl Edges {
+    /// Returns how many there are in all.
+    pub(crate) fn total(self) -> u64 {
+        self.hardirq + self.softirq + self.thread
+    }
+}
+
+impl fmt::Display for Edges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            hardirq,
+            softirq,
+            thread,
+        } = self;
+        f.write_fmt(fmt!("hardirq={hardirq} softirq={softirq} thread={thread}"))
+    }
+}
+
 /// One button: its edges counted, its presses waiting.
 pub(crate) struct Button {
     debounce: Debounce,
     start: Instant<Monotonic>,
-    edges: Atomic<u64>,
+    hardirq_edges: Atomic<u64>,
+    softirq_edges: Atomic<u64>,
+    thread_edges: Atomic<u64>,
     bounces: Atomic<u64>,
     // Never below 0; signed, as it is taken from by adding -1.
     waiting: Atomic<i64>,
@@ -108,7 +141,9 @@ impl Button {
         Self {
             debounce: Debounce::new(debounce),
             start: Instant::now(),
-            edges: Atomic::new(0),
+            hardirq_edges: Atomic::new(0),
+            softirq_edges: Atomic::new(0),
+            thread_edges: Atomic::new(0),
             bounces: Atomic::new(0),
             waiting: Atomic::new(0),
         }
@@ -116,8 +151,15 @@ impl Button {
 
     /// The hard half: takes an edge, and has `carry_out` carry out its press at once if no other
     /// is waiting; where that declines, the press waits. Hard interrupt context.
-    pub(crate) fn hard(&self, carry_out: impl FnOnce() -> bool) -> Wake {
-        self.edges.fetch_add(1, Relaxed);
+    ///
+    /// `place` is where it runs.
+    pub(crate) fn hard(&self, place: Place, carry_out: impl FnOnce() -> bool) -> Wake {
+        let edges = match place {
+            Place::Hardirq => &self.hardirq_edges,
+            Place::Softirq => &self.softirq_edges,
+            Place::Thread => &self.thread_edges,
+        };
+        edges.fetch_add(1, Relaxed);
 
         if !self.debounce.edge(self.now_ns()) {
             self.bounces.fetch_add(1, Relaxed);
@@ -167,9 +209,13 @@ impl Button {
         self.debounce.window
     }
 
-    /// Returns how often the hard half ran.
-    pub(crate) fn edges(&self) -> u64 {
-        self.edges.load(Relaxed)
+    /// Returns how often the hard half ran, and where.
+    pub(crate) fn edges(&self) -> Edges {
+        Edges {
+            hardirq: self.hardirq_edges.load(Relaxed),
+            softirq: self.softirq_edges.load(Relaxed),
+            thread: self.thread_edges.load(Relaxed),
+        }
     }
 
     /// Returns how many edges came within the window.

@@ -215,7 +215,8 @@ fn show_stats(device: &Device, m: &SeqFile) {
     let bytes_held = toggle.held().map_or(0, |held| held.facts.size);
 
     show_label(device, m);
-    seq_print!(m, "edges: {edges}\n");
+    seq_print!(m, "edges: {}\n", edges.total());
+    seq_print!(m, "edges_in: {edges}\n");
     seq_print!(m, "presses: {}\n", toggle.presses());
     seq_print!(m, "bounces: {bounces}\n");
     seq_print!(m, "deferred: {deferred}\n");

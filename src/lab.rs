@@ -41,6 +41,7 @@ use crate::{
     },
     rust::{
         bound::BoundDevice,
+        context::Place,
         flag::Flag,
         handover::{
             self,
@@ -121,7 +122,7 @@ impl Lab {
     /// here; any other waits for the thread.
     pub(crate) fn edge(&self, dev: &BoundDevice) -> Wake {
         let mut at_once = false;
-        let wake = self.button.hard(|| {
+        let wake = self.button.hard(Place::here(), || {
             at_once = self.carry_out_order(dev);
             at_once
         });

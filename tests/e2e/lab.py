@@ -281,6 +281,13 @@ class Button:
         counters = self.stats()[0]
         return tuple(counters[name] for name in names)
 
+    def edges_in(self):
+        """Where the edges came: hardirq, softirq, thread; they are all that came."""
+        edges, edges_in = self.counters("edges", "edges_in")
+        assert list(edges_in) == ["hardirq", "softirq", "thread"]
+        assert sum(edges_in.values()) == edges
+        return tuple(edges_in.values())
+
     def live(self):
         """The file `live` as a dictionary; None when nothing is held."""
         text = self.read("live")

@@ -3,6 +3,8 @@
 
 import time
 
+import pytest
+
 from lab import DRIVER, DROPPED, STANDARD
 
 BOOT = STANDARD
@@ -71,6 +73,20 @@ def test_real_edges_are_slower_than_the_window(lab):
     for _ in range(4):
         button.press()
     assert button.counters("edges", "presses", "bounces") == (4, 4, 0)
+
+
+@pytest.mark.core
+def test_edges_are_counted_where_they_come(lab, button):
+    for _ in range(3):
+        button.press()
+    assert button.edges_in() == (3, 0, 0)
+    # A tasklet is what injects; bounces are edges, too.
+    button.inject(50)
+    assert button.edges_in() == (3, 50, 0)
+    button.software_press()
+    assert button.edges_in() == (3, 50, 0)
+    lab.rebind()
+    assert button.edges_in() == (0, 0, 0)
 
 
 def test_100_lines_are_all_shown(lab):

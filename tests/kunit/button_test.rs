@@ -14,13 +14,20 @@ mod tests {
             Debounce,
             Stretch, //
         },
-        rust::interrupt::Wake, //
+        rust::{
+            context::Place,
+            interrupt::Wake, //
+        }, //
     };
-    use kernel::time::{
-        delay::fsleep,
-        Delta,
-        Instant,
-        Monotonic, //
+    use kernel::{
+        prelude::*,
+        str::CString,
+        time::{
+            delay::fsleep,
+            Delta,
+            Instant,
+            Monotonic, //
+        }, //
     };
 
     const WINDOW_NS: i64 = 5_000_000;
@@ -85,13 +92,13 @@ mod tests {
     fn every_press_is_carried_out_once() {
         let button = Button::new(Delta::from_micros(0));
         for _ in 0..100 {
-            assert!(button.hard(|| false) == Wake::Thread);
+            assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
         }
 
         let mut presses = 0;
         button.thread(|| presses += 1, |_| ());
         assert_eq!(presses, 100);
-        assert_eq!(button.edges(), 100);
+        assert_eq!(button.edges().total(), 100);
         assert_eq!(button.bounces(), 0);
 
         button.thread(|| presses += 1, |_| ());
@@ -99,16 +106,36 @@ mod tests {
     }
 
     #[test]
+    fn edges_are_counted_where_they_come() -> Result {
+        let button = Button::new(Delta::from_secs(3600));
+        // Bounces are edges, too.
+        for (place, edges) in [(Place::Hardirq, 3), (Place::Softirq, 2), (Place::Thread, 1)] {
+            for _ in 0..edges {
+                let _ = button.hard(place, || false);
+            }
+        }
+
+        let edges = button.edges();
+        assert_eq!((edges.hardirq, edges.softirq, edges.thread), (3, 2, 1));
+        assert_eq!(edges.total(), 6);
+        let shown = CString::try_from_fmt(fmt!("{edges}"))?;
+        assert_eq!(shown.to_bytes(), b"hardirq=3 softirq=2 thread=1");
+        assert_eq!(button.bounces(), 5);
+        assert!(Place::here() == Place::Thread);
+        Ok(())
+    }
+
+    #[test]
     fn presses_during_the_thread_half_are_carried_out() {
         let button = Button::new(Delta::from_micros(0));
-        assert!(button.hard(|| false) == Wake::Thread);
+        assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
 
         let mut presses = 0;
         button.thread(
             || {
                 presses += 1;
                 if presses < 10 {
-                    let _ = button.hard(|| false);
+                    let _ = button.hard(Place::Hardirq, || false);
                 }
             },
             |_| (),
@@ -120,14 +147,14 @@ mod tests {
     fn bounces_are_counted_and_do_nothing() {
         // An hour: the edges of this test are all within it.
         let button = Button::new(Delta::from_secs(3600));
-        assert!(button.hard(|| false) == Wake::Thread);
-        assert!(button.hard(|| false) == Wake::Nothing);
-        assert!(button.hard(|| false) == Wake::Nothing);
+        assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
+        assert!(button.hard(Place::Hardirq, || false) == Wake::Nothing);
+        assert!(button.hard(Place::Hardirq, || false) == Wake::Nothing);
 
         let mut presses = 0;
         button.thread(|| presses += 1, |_| ());
         assert_eq!(presses, 1);
-        assert_eq!(button.edges(), 3);
+        assert_eq!(button.edges().total(), 3);
         assert_eq!(button.bounces(), 2);
     }
 
@@ -139,7 +166,7 @@ mod tests {
 
         // Carried out at once: nothing waits for the thread.
         for _ in 0..3 {
-            let wake = button.hard(|| {
+            let wake = button.hard(Place::Hardirq, || {
                 at_once += 1;
                 true
             });
@@ -149,8 +176,8 @@ mod tests {
         assert_eq!((at_once, presses), (3, 0));
 
         // Declined: it waits, and so do those after it, which are not even offered.
-        assert!(button.hard(|| false) == Wake::Thread);
-        let _ = button.hard(|| {
+        assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
+        let _ = button.hard(Place::Hardirq, || {
             at_once += 1;
             true
         });
@@ -161,7 +188,7 @@ mod tests {
     #[test]
     fn press_in_progress_is_still_waiting() {
         let button = Button::new(Delta::from_micros(0));
-        assert!(button.hard(|| false) == Wake::Thread);
+        assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
 
         let mut presses = 0;
         let mut overtaken = false;
@@ -170,7 +197,7 @@ mod tests {
                 presses += 1;
                 if presses == 1 {
                     // An edge while the first press is carried out: it is not offered.
-                    let _ = button.hard(|| {
+                    let _ = button.hard(Place::Hardirq, || {
                         overtaken = true;
                         true
                     });
@@ -219,7 +246,7 @@ mod tests {
         let mut pauses = 0;
 
         // However long a single press takes: nothing waits for it.
-        assert!(button.hard(|| false) == Wake::Thread);
+        assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
         button.thread(|| fsleep(Delta::from_millis(30)), |_| pauses += 1);
         assert_eq!(pauses, 0);
 
@@ -227,7 +254,7 @@ mod tests {
         let without = (0..10).any(|_| {
             pauses = 0;
             for _ in 0..3 {
-                assert!(button.hard(|| false) == Wake::Thread);
+                assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
             }
             button.thread(|| (), |_| pauses += 1);
             pauses == 0
@@ -239,7 +266,7 @@ mod tests {
     fn pause_grows_with_the_work() {
         let button = Button::new(Delta::from_micros(0));
         for _ in 0..3 {
-            assert!(button.hard(|| false) == Wake::Thread);
+            assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
         }
 
         let mut pauses = 0;
@@ -267,7 +294,7 @@ mod tests {
     fn storm_pauses_and_loses_nothing() {
         let button = Button::new(Delta::from_micros(0));
         for _ in 0..10 {
-            assert!(button.hard(|| false) == Wake::Thread);
+            assert!(button.hard(Place::Hardirq, || false) == Wake::Thread);
         }
 
         let presses = Cell::new(0);
@@ -285,7 +312,7 @@ mod tests {
                 pauses += 1;
                 if pauses <= 2 {
                     // An edge during a pause: its press waits behind the others.
-                    let wake = button.hard(|| true);
+                    let wake = button.hard(Place::Hardirq, || true);
                     assert!(wake == Wake::Thread);
                 }
             },

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""64 buttons at once, on one simulated controller: each counts its own presses, exactly."""
+"""64 buttons at once, on one simulated controller: each counts its own presses, exactly.
+
+Every edge comes in the interrupt itself.
+"""
 
 import time
 
@@ -15,7 +18,6 @@ SECONDS = 600
 LOST_SECONDS = 120
 # Every method but the one that has one buffer for all buttons.
 METHODS = "$(sed 's/\\[cycle\\]//; s/ static / /' sim0/method)"
-
 
 BOOT = Boot("many", overlays=(PL061, nodes(bank(BUTTONS), *(
     node(f"sim{line}", line, "debounce-interval = <0>", parent="sim")
@@ -47,6 +49,7 @@ def test_each_button_counts_its_own(row, full, count, guest, lab, cpus):
     for name, (counters, methods) in stats.items():
         assert (counters["edges"], counters["presses"], counters["bounces"]) == \
             (presses, presses, 0), name
+        assert counters["edges_in"] == {"hardirq": presses, "softirq": 0, "thread": 0}, name
         assert counters["allocs"] + counters["frees"] + counters["failures"] == presses, name
         assert counters["allocs"] - counters["frees"] == (counters["bytes_held"] > 0), name
         # One buffer for all: whoever finds it in use does not get it.
