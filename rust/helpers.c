@@ -131,11 +131,6 @@ int alloclab_irq_has_action(unsigned int irq)
 	return irq_has_action(irq);
 }
 
-int alloclab_irq_is_nested(unsigned int irq)
-{
-	return irq_check_status_bit(irq, IRQ_NESTED_THREAD);
-}
-
 unsigned int alloclab_irq_trigger(unsigned int irq)
 {
 	return irq_get_trigger_type(irq);
@@ -164,6 +159,13 @@ unsigned int alloclab_max_page_order(void)
 unsigned long alloclab_totalram_pages(void)
 {
 	return totalram_pages();
+}
+
+/* rust/line.rs */
+
+bool alloclab_irq_is_nested(unsigned int irq)
+{
+	return irq_check_status_bit(irq, IRQ_NESTED_THREAD);
 }
 
 /* rust/lockdown.rs */

@@ -23,6 +23,8 @@ use kernel::{
     str::CStr, //
 };
 
+use super::line::Line;
+
 #[cfg(not(kernel_7_3))]
 use kernel::device::{
     Bound,
@@ -31,7 +33,6 @@ use kernel::device::{
 
 extern "C" {
     fn alloclab_irq_has_action(irq: c_uint) -> c_int;
-    fn alloclab_irq_is_nested(irq: c_uint) -> c_int;
     fn alloclab_irq_trigger(irq: c_uint) -> c_uint;
     fn alloclab_irq_set_trigger(irq: c_uint, trigger: c_uint) -> c_int;
 }
@@ -50,7 +51,8 @@ pub(crate) trait Halves: Send + Sync + 'static {
     /// Runs in hard interrupt context: must not sleep.
     ///
     /// On a controller behind a slow bus, such as an I2C GPIO expander, it runs in the thread of
-    /// the controller's own interrupt.
+    /// the controller's own interrupt. Other controllers may call it in a thread or in a soft
+    /// interrupt as well.
     fn hard(&self) -> Wake;
 
     /// Runs in a kernel thread, after [`Halves::hard`] asked for it. May sleep.
@@ -173,20 +175,19 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         halves: H,
     ) -> impl PinInit<Self, Error> + 'a {
         let irq = request.irq();
-        // SAFETY: The function takes any number.
-        let nested = unsafe { alloclab_irq_is_nested(irq) } != 0;
+        let nested = Line::of(&request).nested;
         // SAFETY: The function takes any number.
         let found = unsafe { alloclab_irq_trigger(irq) };
         let handler = Ok(Handler { halves, nested });
 
-        let trigger = Flags::TRIGGER_FALLING;
+        let flags = Flags::TRIGGER_FALLING;
 
         // SAFETY: The caller drops the registration.
         #[cfg(kernel_7_3)]
-        let registration = unsafe { Registration::new(request, trigger, name, handler) };
+        let registration = unsafe { Registration::new(request, flags, name, handler) };
 
         #[cfg(not(kernel_7_3))]
-        let registration = Registration::new(request, trigger, name, handler);
+        let registration = Registration::new(request, flags, name, handler);
 
         try_pin_init!(Self {
             // First: it is dropped where the registration fails.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The interrupt line of a device, as its firmware node names it.
+//! The interrupt line of a device: what its firmware node and the interrupt core say of it.
+//!
+//! C header: [`include/linux/irq.h`](srctree/include/linux/irq.h)
 
 use kernel::{
     c_str,
@@ -8,6 +10,8 @@ use kernel::{
         Bound,
         Device, //
     },
+    ffi::c_uint,
+    fmt,
     irq::IrqRequest,
     platform,
     prelude::*, //
@@ -17,6 +21,35 @@ use super::{
     errno::Errno,
     property::Property, //
 };
+
+extern "C" {
+    fn alloclab_irq_is_nested(irq: c_uint) -> bool;
+}
+
+/// An interrupt line; shown as `irq 18`, or as `irq 18 (nested)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Line {
+    pub(super) irq: u32,
+    /// Whether the interrupt is nested in the thread of another one, its controller's.
+    pub(super) nested: bool,
+}
+
+impl Line {
+    /// Returns what is known of the line of a request. Any context.
+    pub(super) fn of(request: &IrqRequest<'_>) -> Self {
+        let irq = request.irq();
+        // SAFETY: The function takes any number.
+        let nested = unsafe { alloclab_irq_is_nested(irq) };
+        Self { irq, nested }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nested = if self.nested { " (nested)" } else { "" };
+        f.write_fmt(fmt!("irq {}{nested}", self.irq))
+    }
+}
 
 /// Finds the interrupt of a device that has a node; one that has none has no interrupt either.
 ///

@@ -50,7 +50,10 @@ use super::{
         Interrupt,
         Wake, //
     },
-    line, //
+    line::{
+        self,
+        Line, //
+    }, //
 };
 
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
@@ -97,8 +100,8 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// below, see above.
     fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>>;
 
-    /// Called once everything is in place, with the interrupt where there is one. Sleeps.
-    fn ready(&self, dev: &BoundDevice, irq: Option<u32>);
+    /// Called once everything is in place, with the line where there is one. Sleeps.
+    fn ready(&self, dev: &BoundDevice, line: Option<Line>);
 
     /// The hard half of the interrupt: hard interrupt context, must not sleep.
     fn hard(&self, dev: &BoundDevice) -> Wake;
@@ -159,7 +162,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
 
         // First, as it may have to wait for the controller, in silence.
         let request = line::find(pdev)?;
-        let irq = request.as_ref().map(|request| request.irq());
+        let line = request.as_ref().map(Line::of);
 
         // SAFETY: It, and what `T` makes of it, lives in `attached`, whose references are all
         // dropped with this value, hence by the safety requirements before the device is unbound:
@@ -172,18 +175,18 @@ impl<'a, T: Driver> Assembly<'a, T> {
         let files = Files::new(T::NAME, T::FILES, attached.clone());
 
         let interrupt = request.map(|request| {
-            let irq = request.irq();
+            let line = Line::of(&request);
             // SAFETY: It becomes a field of this value, or is dropped here.
             let interrupt = unsafe { Interrupt::new(request, T::NAME, attached) };
             KBox::pin_init(interrupt, GFP_KERNEL).inspect_err(|e| {
                 if *e != EPROBE_DEFER {
-                    dev_err!(dev, "interrupts: irq {irq} cannot be had: {}\n", Errno(*e));
+                    dev_err!(dev, "interrupts: {line} cannot be had: {}\n", Errno(*e));
                 }
             })
         });
         let interrupt = interrupt.transpose()?;
 
-        last.0.data.ready(&last.0.dev, irq);
+        last.0.data.ready(&last.0.dev, line);
         Ok(Self {
             _interrupt: interrupt,
             _files: files,

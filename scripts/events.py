@@ -6,8 +6,8 @@ from typing import NamedTuple, Optional
 
 ADDRESS = r"[0-9a-f]{16}"
 PREFIX = re.compile(r"^alloclab (?P<device>[^ :]+): (?P<text>.*)$")
-READY = re.compile(r"^ready: irq (?P<irq>\d+), debounce (?P<debounce>\d+) ms, "
-                   r"method (?P<method>\S+)$")
+READY = re.compile(r"^ready: irq (?P<irq>\d+)(?P<nested> \(nested\))?, "
+                   r"debounce (?P<debounce>\d+) ms, method (?P<method>\S+)$")
 ALLOCATED = re.compile(
     rf"^(?P<method>[a-z0-9_]+): allocated (?P<bytes>\d+) bytes at (?P<address>{ADDRESS})"
     rf"(?:, dma (?P<dma>0x{ADDRESS}),)? in (?P<ns>\d+) ns \(press (?P<press>\d+)\)"

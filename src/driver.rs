@@ -40,6 +40,7 @@ use crate::{
         bound::BoundDevice,
         debugfs::File,
         interrupt::Wake,
+        line::Line,
         platform::{
             of_device_table,
             Driver, //
@@ -114,7 +115,7 @@ impl Driver for Lab {
         )
     }
 
-    fn ready(&self, dev: &BoundDevice, irq: Option<u32>) {
+    fn ready(&self, dev: &BoundDevice, line: Option<Line>) {
         let debounce_ms = self.button.debounce().as_millis();
         let selection = self.bench.lock().toggle.plan().settings().selection;
 
@@ -127,7 +128,7 @@ impl Driver for Lab {
         dev_info!(
             dev,
             "ready: {}, debounce {debounce_ms} ms, method {selection}{comma}{}\n",
-            Line(irq),
+            Wired(line),
             BStr::from_bytes(label)
         );
     }
@@ -154,12 +155,12 @@ impl Driver for Lab {
 }
 
 /// Shows the button's line.
-struct Line(Option<u32>);
+struct Wired(Option<Line>);
 
-impl fmt::Display for Line {
+impl fmt::Display for Wired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(irq) => f.write_fmt(fmt!("irq {irq}")),
+            Some(line) => f.write_fmt(fmt!("{line}")),
             None => f.write_str("no line"),
         }
     }

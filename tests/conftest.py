@@ -142,7 +142,8 @@ class Guests:
 @pytest.fixture(scope="session", name="guests")
 def fixture_guests(request, row):
     """The guests of this run, with the programs and modules that its tests may use."""
-    modules, programs = ["alloclab", "alloclab_inject", "alloclab_refuse"], [*HERE.glob("e2e/*.c")]
+    modules = ["alloclab", "alloclab_inject", "alloclab_nested", "alloclab_refuse"]
+    programs = [*HERE.glob("e2e/*.c")]
     if any(item.path.parent.name == "torture" for item in request.session.items):
         modules.append("alloclab_crime")
         programs += HERE.glob("torture/*.c")

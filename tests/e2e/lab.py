@@ -305,7 +305,7 @@ class Button:
 
     def irq(self):
         """The interrupt, as the ready line names it."""
-        ready = [re.match(r"ready: irq (\d+),", text) for text in self.lab.texts(self.name)]
+        ready = [re.match(r"ready: irq (\d+)(?: \(nested\))?,", text) for text in self.lab.texts(self.name)]
         return int([match for match in ready if match][-1][1])
 
     def wait_counter(self, name, value, timeout=10):
