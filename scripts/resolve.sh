@@ -7,7 +7,10 @@
 #                              scripts/kernels
 #   resolve.sh remarks SOURCE...   prints, a line each, what is recorded in place of a
 #                              preferred version
-#   resolve.sh update          asks the archive anew for every source
+#   resolve.sh newest SOURCE   prints version and release of the newest that the archive
+#                              has complete, whatever is tested
+#   resolve.sh update          asks the archive anew for every source; the status is 2
+#                              if one of them cannot be had
 #
 # It is the first of these that can be had:
 #   1. a version of scripts/tested, in that order, that the archive or the cache has
@@ -169,22 +172,32 @@ refresh_once() {
 # The sources of scripts/kernels.
 sources() { awk '!/^#/ && NF { print $3 }' scripts/kernels | sort -u; }
 
-(($#)) || die "usage: scripts/resolve.sh SOURCE | remarks SOURCE... | update"
+(($#)) || die "usage: scripts/resolve.sh SOURCE | remarks SOURCE... | newest SOURCE | update"
 case $1 in
+newest)
+	[[ $2 =~ ^[0-9]+\.[0-9]+$ ]] && of=("$2") || of=()
+	version=$(newest "$2" "${of[@]}") || exit
+	printf '%s %s\n' "$version" "$(complete "$2" "$version")"
+	;;
 remarks)
 	shift
 	for source; do
 		sed -n "s/^REMARK='\(..*\)'\$/\1/p" "$(record_of "$source")" 2>/dev/null || :
 	done
 	;;
+anew)
+	resolve "$2"
+	;;
 update)
 	mkdir -p "$RECORDS"
 	hold "$RECORDS.lock" "the list of versions"
 	step -d "archive: current versions" apt-get -q update -o APT::Update::Error-Mode=any
-	REFRESHED=yes
+	export REFRESHED=yes
+	failed=0
 	while read -r source; do
-		resolve "$source"
+		scripts/resolve.sh anew "$source" || failed=2
 	done < <(sources)
+	exit "$failed"
 	;;
 *)
 	record=$(record_of "$1")

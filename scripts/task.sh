@@ -74,11 +74,14 @@ setup_summary() {
 		"(make distclean removes it)"
 }
 
-# Asks the archive anew: for the kernels, and for the packages of the build root.
+# Asks the archive anew: takes newer kernels if they prove good, and has the build root
+# made anew if its packages are newer.
 update() {
-	local newer
+	local newer failed=0
 
-	scripts/resolve.sh update
+	# 1: the archive itself did not answer.
+	scripts/resolve.sh update || { failed=$? && ((failed == 2)); } || exit
+	scripts/update.py || failed=2
 	newer=$(apt-get -s dist-upgrade | grep -c '^Inst ') || :
 	if ((newer)); then
 		printf '%d\n' "$(($(cat "$ALLOCLAB_CACHE/generation" 2>/dev/null || echo 0) + 1))" \
@@ -88,6 +91,7 @@ update() {
 	else
 		say "build root: nothing newer"
 	fi
+	return "$((failed != 0))"
 }
 
 total() {

@@ -11,8 +11,12 @@ from pathlib import Path
 
 from row import CLONE
 
+RUSTC = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True,
+                       check=True).stdout.split()[1]
 SUITE = "trixie"
 BACKPORTS = "trixie-backports"
+# When the dated copies were made that trees name here.
+SNAPSHOT = "20260102T030405Z"
 
 
 def run(*command, **options):
@@ -39,9 +43,12 @@ class Archive:
         self.pool = directory / "pool"
         self.pool.mkdir(parents=True)
 
-    def package(self, name, version, architecture):
-        """Add a binary package."""
+    def package(self, name, version, architecture, files=None):
+        """Add a binary package; `files` are name -> text."""
         tree = self.directory / "tree"
+        for path, text in (files or {}).items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_text(text)
         (tree / "DEBIAN").mkdir(parents=True)
         (tree / "DEBIAN/control").write_text(
             f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
@@ -67,12 +74,15 @@ class Archive:
              {hashlib.md5(data).hexdigest()} {len(data)} {tar.name}
             """))
 
-    def kernel(self, version, *, image=True):
+    def kernel(self, version, *, image=True, rustc=RUSTC):
         """Add a version of the kernel; without its image, as when it has just been uploaded."""
+        release = f"{upstream(version)}+deb13-arm64"
+        config = f'CONFIG_RUSTC_VERSION_TEXT="rustc {rustc} (made up)"\n' if rustc else ""
         self.source(version)
         self.package(f"linux-source-{series(version)}", version, "all")
         for name in ("linux-binary", "linux-headers", "linux-modules") if image else ():
-            self.package(f"{name}-{upstream(version)}+deb13-arm64", version, "arm64")
+            self.package(f"{name}-{release}", version, "arm64",
+                         {f"usr/src/linux-headers-{release}/.config": config})
 
     def index(self, valid_days=7):
         """Write the lists; return self. They are valid for so many days from now."""
@@ -98,6 +108,13 @@ class Archive:
         """Take a version out again."""
         for path in [*self.pool.glob(f"*_{version}*"), *self.pool.glob(f"*_{upstream(version)}.*")]:
             path.unlink()
+
+
+def fill(archive, *versions, rustc=RUSTC):
+    """Add versions of the kernel and index them."""
+    for version in versions:
+        archive.kernel(version, rustc=rustc)
+    return archive.index()
 
 
 class Tree:
@@ -147,6 +164,30 @@ class Tree:
         """Name these as the tested versions: (source, version, snapshot, rustc) each."""
         (self.directory / "scripts/tested").write_text(
             "# made up\n" + "".join(" ".join(line) + "\n" for line in tested))
+
+    def keep_row(self, name):
+        """Have no other rows in scripts/kernels."""
+        path = self.directory / "scripts/kernels"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines
+                                if line.startswith("#") or line.split()[:1] == [name]))
+
+    def replace(self, script, text):
+        """Put another script in the place of one."""
+        path = self.directory / "scripts" / script
+        path.unlink()
+        path.write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    def add_module(self):
+        """Add what the module is made of, for real kernels."""
+        for part in ("src", "rust", "dts", "Kbuild", "Makefile"):
+            copy = shutil.copytree if (CLONE / part).is_dir() else shutil.copy
+            copy(CLONE / part, self.directory / part)
+
+    def forget(self, source="backports"):
+        """Remove the record of a source, which is in the real cache."""
+        Path(self.run("scripts/resolve.sh", source)[1].strip()).unlink()
 
     def run(self, *command, **variables):
         """Run a command in the tree; return (its status, its output, its messages)."""

@@ -3,17 +3,12 @@
 
 import os
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from archive import SUITE, Archive, Tree
-from row import CLONE, Row
+from archive import RUSTC, SNAPSHOT, SUITE, Archive, Tree, fill
+from row import Row
 
-RUSTC = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True,
-                       check=True).stdout.split()[1]
-SNAPSHOT = "20260102T030405Z"
 # Version of the archive's package -> line of scripts/tested.
 V734, V7212, V739, V741 = (f"{version}-1~bpo13+1" for version in
                            ("7.3.4", "7.2.12", "7.3.9", "7.4.1"))
@@ -39,13 +34,6 @@ def fixture_dated(tmp_path):
 def fixture_tree(tmp_path, archive, dated):
     """A tree that names 7.3.4 as preferred and 7.2.12 as tested too."""
     return Tree(tmp_path / "tree", TESTED, archive, dated)
-
-
-def fill(archive, *versions):
-    """Add versions of the kernel and index them."""
-    for version in versions:
-        archive.kernel(version)
-    return archive.index()
 
 
 def test_preferred(tree, archive):
@@ -307,11 +295,9 @@ def fixture_newer(tmp_path, archive, dated):
     # The real cache, which has that kernel; other clones may run this test now.
     tree = Tree(tmp_path / "tree", [("backports", OLD, SNAPSHOT, RUSTC)], archive, dated,
                 cache=row.directory.parent.parent)
-    for part in ("src", "rust", "dts", "Kbuild", "Makefile"):
-        copy = shutil.copytree if (CLONE / part).is_dir() else shutil.copy
-        copy(CLONE / part, tree.directory / part)
+    tree.add_module()
     yield tree
-    Path(tree.run("scripts/resolve.sh", "backports")[1].strip()).unlink()
+    tree.forget()
 
 
 def test_untested_demo(newer):

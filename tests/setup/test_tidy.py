@@ -149,13 +149,14 @@ def test_without_notes(cache, days, kept):
 
 
 def test_half_made(cache):
-    """What an ended run has left is of no use, nor is a note of it."""
-    kernel = cache.kernel("half")
-    cache.use(cache.clone("clone"), kernel, 0)
-    (kernel / "stamp").unlink()
+    """What an ended run has left is of no use, whoever has begun it."""
+    clone, half = cache.clone("clone"), cache.kernel("half")
+    cache.use(clone, cache.kernel("whole"), 0, row="kunit")
+    cache.use(clone, half, 0)
+    (half / "stamp").unlink()
     (cache.directory / "sources/2-abc.tmp").mkdir()
     left = cache.tidy(2)
-    assert (left["kernels"], left["sources"], left["clones"]) == ([], ["1-abc"], [])
+    assert (left["kernels"], left["sources"]) == (["whole"], ["1-abc"])
 
 
 def test_root_out_of_date(cache):
@@ -171,10 +172,11 @@ def test_root_out_of_date(cache):
 
 
 def test_notes_of_this_run(row):
-    """The kernel of these tests is noted, for this clone, and that it has booted."""
+    """The kernel of these tests is noted, for this clone."""
     cache = row.directory.parent.parent
-    note = Row.find(row.name).directory
-    notes = [path for path in cache.glob(f"clones/*/rows/{row.name}/{note.name}")
+    notes = [path for path in cache.glob(f"clones/*/rows/{row.name}/{row.directory.name}")
              if (path.parents[2] / "clone").read_text().strip() == str(CLONE)]
     assert len(notes) == 1
+    age(notes[0], 2)
+    Row.find(row.name)
     assert time.time() - notes[0].stat().st_mtime < DAY

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Takes the newest kernel of each source, if it proves good: built, and booted through the demo.
+
+Only then is it the preferred one in scripts/tested. Runs in the build root, after the archive
+was asked anew. The status is 0 if nothing newer is left that could have been taken.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from row import CLONE
+from trial import Trial, ask, newer, now, prefer, say, step, tested
+
+DIRECTORY = CLONE / "out/update"
+
+
+def rustc_of(version, release):
+    """The rustc that built one of Debian's kernels; empty if that cannot be found out."""
+    with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
+        if not step(f"kernel {release}: download headers", "env", "-C", directory, "apt-get", "-q",
+                    "download", f"linux-headers-{release}:arm64={version}"):
+            return ""
+        package = next(Path(directory).glob("*.deb"))
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package],
+                              stdout=subprocess.PIPE) as unpack:
+            text = subprocess.run(["tar", "-xO", f"./usr/src/linux-headers-{release}/.config"],
+                                  stdin=unpack.stdout, stdout=subprocess.PIPE, text=True,
+                                  check=False).stdout
+    found = re.search(r'^CONFIG_RUSTC_VERSION_TEXT="rustc (\S+)', text, re.M)
+    return found[1] if found else ""
+
+
+def row_of(source):
+    """The first row of scripts/kernels that is made of a source."""
+    lines = (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines()
+    return next(line.split()[0] for line in lines
+                if not line.startswith("#") and line.split()[2:3] == [source])
+
+
+def try_out(source, line):
+    """Build the modules for a version and boot it through the demo; whether all of it passed."""
+    trial = Trial(DIRECTORY / source)
+    prefer(trial.directory, *line)
+    row = row_of(source)
+    passed = (trial.run("scripts/task.sh", "build", row)[0] and
+              trial.run("scripts/demo.py", f"--kernel={row}")[0])
+    if passed:
+        trial.remove()
+    return passed
+
+
+def update(source):
+    """Take the newest version of a source, if there is one and it passes; whether that went well.
+    """
+    preferred = next(version for name, version, *_ in tested() if name == source)
+    version, _, release = ask("scripts/resolve.sh", "newest", source).partition(" ")
+    if not version or not newer(version, preferred):
+        say(f"kernel, {source}: the archive has nothing newer than {preferred}")
+        return True
+    rustc = "-"
+    if source == "backports":
+        rustc = rustc_of(version, release)
+        here = ask("rustc", "--version").split()[1]
+        if rustc != here:
+            built = f"with rustc {rustc}" if rustc else "without Rust, as far as its headers say,"
+            say(f"kernel, {source}: {version} is not taken: it was built {built} "
+                f"and the build root has rustc {here}")
+            return False
+    say(f"kernel, {source}: {version} is newer than {preferred}: it is built and booted now")
+    line = (source, version, now(), rustc)
+    if not try_out(source, line):
+        say(f"kernel, {source}: {version} is not taken, scripts/tested stays as it is; "
+            f"what was tried is in {(DIRECTORY / source).relative_to(CLONE)}")
+        return False
+    prefer(CLONE, *line)
+    say(f"kernel, {source}: {version} has booted and is the preferred one now: "
+        "see git diff scripts/tested")
+    return True
+
+
+def main():
+    """Update every source; return the exit status."""
+    good = [update(source) for source in dict.fromkeys(name for name, *_ in tested())]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make update: the newest kernel is taken if it proves good, against made-up archives."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from archive import RUSTC, SNAPSHOT, Archive, Tree, fill
+from row import Row
+
+V734, V7212, V741 = (f"{version}-1~bpo13+1" for version in ("7.3.4", "7.2.12", "7.4.1"))
+OLD = f"5.0.{os.getpid()}-2"
+TESTED = [("backports", V734, SNAPSHOT, RUSTC), ("backports", V7212, SNAPSHOT, RUSTC)]
+# The arguments of what was called, a line each; and what it makes of its status.
+CALLED = 'echo "${0##*/} $*" >>"$PWD/../called"; exit '
+
+
+@pytest.fixture(name="archive")
+def fixture_archive(tmp_path):
+    """The archive as it is now; empty."""
+    return Archive(tmp_path / "archive")
+
+
+@pytest.fixture(name="tree")
+def fixture_tree(tmp_path, archive):
+    """A tree that names 7.3.4 as preferred, and whose kernels are neither built nor booted."""
+    tree = Tree(tmp_path / "tree", TESTED, archive, tmp_path / "dated")
+    tree.keep_row("debian")
+    shutil.copy(tree.directory / "scripts/task.sh", tree.directory / "scripts/real-task.sh")
+    tree.replace("task.sh", CALLED + "0")
+    tree.replace("demo.py", CALLED + "0")
+    return tree
+
+
+def named(tree):
+    """The tree's list of tested versions, without when the archive had them."""
+    lines = (tree.directory / "scripts/tested").read_text(encoding="utf-8").splitlines()
+    return [tuple(line.split()[:2] + line.split()[3:]) for line in lines if line[0] != "#"]
+
+
+def called(tree):
+    """What was called in the trial."""
+    path = tree.directory / "out/update/called"
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def update(tree):
+    """Run make update; return (its status, the messages)."""
+    status, output, said = tree.run("scripts/real-task.sh", "update")
+    assert output == ""
+    return status, said
+
+
+def test_newer(tree, archive):
+    """Built, booted through the demo, and then named, with when the archive had it and rustc."""
+    fill(archive, V7212, V734, V741)
+    status, said = update(tree)
+    assert status == 0, said
+    assert called(tree) == ["task.sh build debian", "demo.py --kernel=debian"]
+    assert named(tree) == [("backports", V741, RUSTC), ("backports", V734, RUSTC),
+                           ("backports", V7212, RUSTC)]
+    line = next(line for line in (tree.directory / "scripts/tested").read_text().splitlines()
+                if V741 in line)
+    assert re.fullmatch(r"backports +\S+ +\d{8}T\d{6}Z +\S+", line)
+    assert f"{V741} has booted and is the preferred one now: see git diff scripts/tested" in said
+    assert tree.resolve()[0]["VERSION"] == V741 and tree.remarks() == ""
+    assert not list((tree.directory / "out/update").glob("*/scripts"))
+
+
+def test_preferred_again(tree, archive):
+    """A version that is named already is named once."""
+    tree.name(reversed(TESTED))
+    fill(archive, V7212, V734)
+    assert update(tree)[0] == 0
+    assert named(tree) == [("backports", V734, RUSTC), ("backports", V7212, RUSTC)]
+
+
+@pytest.mark.parametrize("script", ["task.sh", "demo.py"])
+def test_fails(tree, archive, script):
+    """What is not built or does not boot is not named, and what was tried can be looked at."""
+    fill(archive, V734, V741)
+    tree.replace(script, CALLED + "3")
+    before = (tree.directory / "scripts/tested").read_bytes()
+    status, said = update(tree)
+    assert status == 1
+    assert called(tree)[-1].startswith(script)
+    assert (f"kernel, backports: {V741} is not taken, scripts/tested stays as it is; "
+            "what was tried is in out/update/backports\n") in said
+    assert (tree.directory / "scripts/tested").read_bytes() == before
+    assert V741 in (tree.directory / "out/update/backports/scripts/tested").read_text()
+
+
+@pytest.mark.parametrize("there", [[V7212, V734], [V7212], []],
+                         ids=["preferred", "older", "none of it"])
+def test_nothing_newer(tree, archive, there):
+    """That is said; a newer source whose image has not arrived is not newer."""
+    fill(archive, *there)
+    archive.kernel(V741, image=False)
+    archive.index()
+    status, said = update(tree)
+    assert f"kernel, backports: the archive has nothing newer than {V734}\n" in said
+    assert (status, called(tree)) == (0 if there else 1, [])
+    assert named(tree) == [(source, version, rustc) for source, version, _, rustc in TESTED]
+
+
+@pytest.mark.parametrize("rustc, built", [
+    ("1.99.0", "with rustc 1.99.0"), ("", "without Rust, as far as its headers say,")])
+def test_another_rustc(tree, archive, rustc, built):
+    """It is said and not taken."""
+    fill(archive, V734)
+    fill(archive, V741, rustc=rustc)
+    status, said = update(tree)
+    assert (f"kernel, backports: {V741} is not taken: it was built {built} "
+            f"and the build root has rustc {RUSTC}\n") in said
+    assert (status, called(tree)) == (1, [])
+    assert named(tree)[0] == ("backports", V734, RUSTC)
+
+
+def test_own(tree, archive):
+    """A source of one series stays in it; what was built is booted through the demo too."""
+    (tree.directory / "scripts/kernels").write_text("6.18 own 6.18 gcc test -\n")
+    tree.name([("6.18", "6.18.15-1", SNAPSHOT, "-")])
+    for version in ("6.18.15-1", "6.18.20-1", "6.19.1-1"):
+        archive.source(version)
+    archive.index()
+    assert update(tree)[0] == 0
+    assert called(tree) == ["task.sh build 6.18", "demo.py --kernel=6.18"]
+    assert named(tree) == [("6.18", "6.18.20-1", "-"), ("6.18", "6.18.15-1", "-")]
+
+
+def test_dead(tree, archive):
+    """An archive that does not answer has nothing to say about what is newer."""
+    fill(archive, V734, V741)
+    assert tree.resolve()[0]["VERSION"] == V734
+    shutil.rmtree(archive.directory)
+    status, said = update(tree)
+    assert status == 1
+    assert "alloclab: archive: current versions" in said
+    assert "newer" not in said
+
+
+def test_real(tmp_path, archive):
+    """With a kernel that can be built and booted, in a tree that does not know it."""
+    row = Row.find("debian")
+    fill(archive, row.version)
+    tree = Tree(tmp_path / "tree", [("backports", OLD, SNAPSHOT, RUSTC)], archive,
+                tmp_path / "dated", cache=row.directory.parent.parent)
+    tree.keep_row("debian")
+    tree.add_module()
+    try:
+        status, said = tree.run("scripts/task.sh", "update")[::2]
+        tree.forget()
+        assert status == 0, said
+        assert "17 methods, 0 bytes leaked" in said
+        assert named(tree) == [("backports", row.version, RUSTC), ("backports", OLD, RUSTC)]
+    finally:
+        tree.name([("backports", OLD, SNAPSHOT, RUSTC)])
+        tree.forget()
