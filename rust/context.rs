@@ -2,11 +2,15 @@
 
 //! The context in which code runs.
 //!
-//! C header: [`include/linux/preempt.h`](srctree/include/linux/preempt.h)
+//! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
+//! [`include/linux/lockdep.h`](srctree/include/linux/lockdep.h)
 
 extern "C" {
     fn alloclab_in_hardirq() -> bool;
     fn alloclab_in_serving_softirq() -> bool;
+    fn alloclab_is_preempt_rt() -> bool;
+    fn alloclab_allow_spinlocks();
+    fn alloclab_allow_spinlocks_end();
 }
 
 /// Where code runs.
@@ -33,4 +37,23 @@ impl Place {
         }
         Self::Thread
     }
+}
+
+/// Returns whether this is a `PREEMPT_RT` kernel, on which a spinlock may sleep. Any context.
+pub(crate) fn is_preempt_rt() -> bool {
+    // SAFETY: The function returns a constant.
+    unsafe { alloclab_is_preempt_rt() }
+}
+
+/// Does `work`, which takes spinlocks, in an interrupt that is never threaded. Any context.
+///
+/// lockdep reports such a lock as if the kernel were a `PREEMPT_RT` one. Only what is not done at
+/// all there may be done here.
+pub(crate) fn with_spinlocks<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: What is begun here ends below, in the same context.
+    unsafe { alloclab_allow_spinlocks() };
+    let result = work();
+    // SAFETY: It was begun above.
+    unsafe { alloclab_allow_spinlocks_end() };
+    result
 }

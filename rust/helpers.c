@@ -12,6 +12,7 @@
 #include <linux/highmem.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
@@ -59,6 +60,23 @@ bool alloclab_in_hardirq(void)
 bool alloclab_in_serving_softirq(void)
 {
 	return in_serving_softirq();
+}
+
+bool alloclab_is_preempt_rt(void)
+{
+	return IS_ENABLED(CONFIG_PREEMPT_RT);
+}
+
+static DEFINE_WAIT_OVERRIDE_MAP(alloclab_spinlocks, LD_WAIT_CONFIG);
+
+void alloclab_allow_spinlocks(void)
+{
+	lock_map_acquire_try(&alloclab_spinlocks);
+}
+
+void alloclab_allow_spinlocks_end(void)
+{
+	lock_map_release(&alloclab_spinlocks);
 }
 
 /* rust/debugfs.rs */

@@ -48,7 +48,8 @@ pub(crate) enum Wake {
 
 /// The two halves of an interrupt handler.
 pub(crate) trait Halves: Send + Sync + 'static {
-    /// Runs in hard interrupt context: must not sleep.
+    /// Runs in hard interrupt context, also with `threadirqs` and on `PREEMPT_RT`: must not sleep,
+    /// nor take a lock that may sleep on `PREEMPT_RT`, such as a spinlock.
     ///
     /// On a controller behind a slow bus, such as an I2C GPIO expander, it runs in the thread of
     /// the controller's own interrupt. Other controllers may call it in a thread or in a soft
@@ -180,7 +181,9 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         let found = unsafe { alloclab_irq_trigger(irq) };
         let handler = Ok(Handler { halves, nested });
 
-        let flags = Flags::TRIGGER_FALLING;
+        // Forced threading makes the request ONESHOT, which masks the line until the thread has run:
+        // edges that come meanwhile are one to the handler.
+        let flags = Flags::TRIGGER_FALLING | Flags::NO_THREAD;
 
         // SAFETY: The caller drops the registration.
         #[cfg(kernel_7_3)]

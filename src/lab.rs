@@ -41,7 +41,10 @@ use crate::{
     },
     rust::{
         bound::BoundDevice,
-        context::Place,
+        context::{
+            with_spinlocks,
+            Place, //
+        },
         flag::Flag,
         handover::{
             self,
@@ -134,12 +137,14 @@ impl Lab {
     }
 
     /// Allocates what was ordered; returns whether anything was. Hard interrupt context.
+    ///
+    /// On `PREEMPT_RT` nothing is ordered, as no settings may ask for the hard half there.
     fn carry_out_order(&self, dev: &BoundDevice) -> bool {
         let Some(((method, request), job)) = self.taker.take() else {
             return false;
         };
         let alloc = || self.states.alloc(method, dev, &request);
-        job.complete(Outcome::of(method, request, alloc));
+        job.complete(with_spinlocks(|| Outcome::of(method, request, alloc)));
         true
     }
 

@@ -16,9 +16,12 @@ use crate::{
         Context,
         Objection, //
     },
-    rust::gfp::{
-        self,
-        Gfp, //
+    rust::{
+        context::is_preempt_rt,
+        gfp::{
+            self,
+            Gfp, //
+        }, //
     }, //
 };
 
@@ -127,10 +130,11 @@ pub(crate) fn parse_gfp(text: &[u8]) -> Result<Gfp, Invalid> {
     Gfp::parse(text).map_err(|_| Invalid::Gfp)
 }
 
-/// Parses a context.
+/// Parses a context that this kernel has.
 pub(crate) fn parse_context(text: &[u8]) -> Result<Context, Invalid> {
     Context::ALL
         .into_iter()
+        .filter(|context| *context == Context::Thread || !is_preempt_rt())
         .find(|context| context.name().as_bytes() == text)
         .ok_or(Invalid::Context)
 }
@@ -173,7 +177,7 @@ pub(crate) enum Invalid {
     TooLong(usize),
     /// Not flags.
     Gfp,
-    /// Not a context.
+    /// Not a context, or not one of this kernel.
     Context,
     /// Not a number of presses.
     Presses,
@@ -219,6 +223,9 @@ impl fmt::Display for Invalid {
             Self::TooLarge => f.write_fmt(fmt!("allowed are numbers up to {}", usize::MAX)),
             Self::TooLong(bytes) => f.write_fmt(fmt!("allowed are up to {bytes} bytes")),
             Self::Gfp => f.write_fmt(fmt!("allowed are {}", gfp::allowed())),
+            Self::Context if is_preempt_rt() => f.write_str(
+                "allowed is thread, as on a PREEMPT_RT kernel no interrupt may allocate",
+            ),
             Self::Context => f.write_str("allowed are thread, hard"),
             Self::Presses => f.write_fmt(fmt!("allowed are 1 to {MAX_PRESSES}")),
             Self::Refused(refusal) => f.write_fmt(fmt!("{refusal}")),

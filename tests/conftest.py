@@ -24,6 +24,11 @@ from lab import KPTR, STANDARD, Lab  # noqa: E402
 from row import Row  # noqa: E402
 
 
+# Marker -> what it is for, option of the kernel, the values with which its tests are there.
+ONLY = {"hard": ("an interrupt may allocate", "PREEMPT_RT", [None]),
+        "preempt_rt": ("no interrupt may allocate", "PREEMPT_RT", ["y"])}
+
+
 def pytest_addoption(parser):
     """Which row to run on."""
     parser.addoption("--row", default="debian", help="a row of scripts/kernels")
@@ -37,8 +42,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Declare the marker; end guests when this process is told to end."""
+    """Declare the markers; end guests when this process is told to end."""
     config.addinivalue_line("markers", "core: also run where only the core of the tests is")
+    for name, what in ONLY.items():
+        config.addinivalue_line("markers", f"{name}: {what[0]}")
     signal.signal(signal.SIGTERM, interrupted)
 
 
@@ -53,9 +60,17 @@ def pytest_collection_modifyitems(config, items):
     share, _, shares = config.getoption("--share").partition("/")
     modules = sorted({item.path for item in items})
     mine = set(modules[int(share) - 1::int(shares)])
-    config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
-    items[:] = [item for item in items if item.path in mine]
-    items.sort(key=guest_of)
+    mine = [item for item in items if item.path in mine and is_for_row(config, item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+    items[:] = sorted(mine, key=guest_of)
+
+
+def is_for_row(config, item):
+    """Whether a test is for the row of this run; those of one kind of kernel have a marker."""
+    wanted = [ONLY[mark.name] for mark in item.iter_markers() if mark.name in ONLY]
+    return not wanted or all(
+        Row.find(config.getoption("--row")).config().get(option) in values
+        for _, option, values in wanted)
 
 
 def guest_of(item):

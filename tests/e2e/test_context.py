@@ -6,7 +6,7 @@ import re
 import pytest
 
 from events import READY
-from lab import DRIVER, DROPPED, STANDARD, STANDARD_NODES
+from lab import DRIVER, DROPPED, PROBE_FAILED, STANDARD, STANDARD_NODES
 
 BOOT = STANDARD
 pytestmark = pytest.mark.core
@@ -17,6 +17,7 @@ TRACING = "/sys/kernel/tracing"
 TRACED_BYTES = 1234
 SLEEPS = "{} is not for hard interrupt context: {}"
 FLAGS = "its flags let it sleep"
+THREAD_ONLY = "allowed is thread, as on a PREEMPT_RT kernel no interrupt may allocate"
 
 
 @pytest.fixture(name="hard")
@@ -60,6 +61,7 @@ def in_order(events):
         [("allocated", "freed")[number % 2] for number in range(len(events))]
 
 
+@pytest.mark.hard
 def test_device_tree(lab, hard, able):
     assert {name: lab.button(name).read("context") for name in STANDARD_NODES} == \
         {name: "hard\n" if name == "interrupt" else "thread\n" for name in STANDARD_NODES}
@@ -70,6 +72,7 @@ def test_device_tree(lab, hard, able):
                      "does not take atomic)", text)[1] for text in passed] == list(able[1])
 
 
+@pytest.mark.hard
 def test_who_can(able):
     methods, refused = able
     assert {"kmalloc", "kzalloc", "coherent", "raw_kmalloc", "devm", "page", "pages", "slab",
@@ -81,6 +84,7 @@ def test_who_can(able):
         assert refused[method] in (None, "the vmalloc family may sleep")
 
 
+@pytest.mark.hard
 def test_every_method_by_real_edges(button, able):
     button.set(gfp="atomic", context="hard")
     for number, method in enumerate(able[0], 1):
@@ -100,6 +104,7 @@ def test_every_method_by_real_edges(button, able):
     assert button.counters("edges", "presses", "bounces", "failures") == (presses, presses, 0, 0)
 
 
+@pytest.mark.hard
 def test_cycle_in_hard_context(lab, hard, able):
     hard.inject(2 * len(able[0]), cpus="0", gap_us=20000)
     events = lab.events("interrupt")
@@ -119,6 +124,7 @@ def traced(guest, work):
     return re.findall(r"^ *(.+)-\d+ +\[\d+\] ([^ ]+) +[0-9.]+: kmalloc: ", said, re.MULTILINE)
 
 
+@pytest.mark.hard
 def test_where_it_is_allocated_by_the_kernels_own_account(row, guest, button):
     if row.config().get("EVENT_TRACING") != "y":
         assert not row.stock
@@ -137,6 +143,7 @@ def test_where_it_is_allocated_by_the_kernels_own_account(row, guest, button):
     assert "h" not in flags.lower() and not task.startswith("irq/")
 
 
+@pytest.mark.hard
 def test_file_press_is_no_edge(hard):
     hard.software_press(101)
     assert hard.counters("edges", "presses", "deferred", "allocs", "frees") == (0, 101, 0, 51, 50)
@@ -148,6 +155,7 @@ def test_file_press_is_no_edge(hard):
     assert hard.counters("edges", "deferred", "frees") == (1, 1, 51)
 
 
+@pytest.mark.hard
 def test_storm(lab, hard, able):
     hard.inject(STORM)
     assert hard.wait_counter("presses", STORM, 60) == STORM
@@ -170,6 +178,7 @@ def test_storm(lab, hard, able):
         assert abs(counts["allocs"] - wanted) <= 1, method
 
 
+@pytest.mark.hard
 def test_context_changes_in_a_storm(lab, hard):
     rounds = hard.inject(STORM, meanwhile="echo thread >context; echo hard >context")
     assert rounds > 10
@@ -183,6 +192,7 @@ def test_context_changes_in_a_storm(lab, hard):
     assert presses == sorted(set(presses))
 
 
+@pytest.mark.hard
 def test_everything_changes_in_a_storm(hard):
     rounds = hard.inject(STORM + 1, meanwhile=(
         "echo slab >method; echo 100 >size; echo 1 >press; echo thread >context; "
@@ -197,6 +207,7 @@ def test_everything_changes_in_a_storm(hard):
     assert (hard.live() is None) == (presses % 2 == 0)
 
 
+@pytest.mark.hard
 def test_bounces_in_hard_context(lab):
     button = lab.button("slow")
     button.set(gfp="atomic", context="hard")
@@ -206,6 +217,7 @@ def test_bounces_in_hard_context(lab):
     assert button.live()["context"] == "hard"
 
 
+@pytest.mark.hard
 def test_unbind_frees_what_the_interrupt_allocated(guest, lab, button, able):
     for method in able[0]:
         button.set(gfp="atomic", context="hard", method=method)
@@ -217,6 +229,7 @@ def test_unbind_frees_what_the_interrupt_allocated(guest, lab, button, able):
     assert guest.run(f"test -e {DRIVER}/button").status == 0
 
 
+@pytest.mark.hard
 def test_unbind_in_a_storm(guest, lab, hard):
     result = guest.run(
         f"insmod /root/alloclab_inject.ko irq={hard.irq()} count=4000000 cpus=0,1 & "
@@ -231,6 +244,7 @@ def test_unbind_in_a_storm(guest, lab, hard):
     assert balance(hard)["failures"] == 0 and lab.loaded()
 
 
+@pytest.mark.hard
 def test_refused(button, able):
     button.set(method="kmalloc")
     button.software_press()
@@ -251,6 +265,7 @@ def test_refused(button, able):
     assert button.live()["press"] == "1" and button.live()["context"] == "thread"
 
 
+@pytest.mark.hard
 def test_not_a_context(button):
     for value in ("", "soft", "Thread", "hard thread", "thread,hard", "1", "[hard]"):
         assert button.refused("context", value, "EINVAL") == "allowed are thread, hard"
@@ -258,6 +273,7 @@ def test_not_a_context(button):
     assert button.write("context", "thread", newline=False) is None
 
 
+@pytest.mark.hard
 def test_flags_that_every_method_refuses_there(button):
     button.set(gfp="atomic", context="hard")
     for gfp in ("kernel", "noio+zero", "user"):
@@ -268,3 +284,16 @@ def test_flags_that_every_method_refuses_there(button):
         button.set(gfp=gfp, size=size)
         said = button.refused("context", "hard", "EINVAL")
         assert re.fullmatch("every method refuses it, as " + SLEEPS.format(r"\w+", FLAGS), said)
+
+
+@pytest.mark.preempt_rt
+def test_preempt_rt_has_the_thread_only(guest, lab, button):
+    button.set(gfp="atomic")
+    for value in ("hard", "soft"):
+        assert button.refused("context", value, "EINVAL") == THREAD_ONLY
+    assert button.write("context", "thread") is None
+    # The node that asks for it is refused, and so it is when it is bound again.
+    assert guest.run(f"test -e {DRIVER}/interrupt || echo interrupt >{DRIVER}/bind").status != 0
+    said, failed = f'alloclab,context: "hard" is not valid: {THREAD_ONLY}', PROBE_FAILED
+    texts = lab.texts("interrupt")
+    assert texts[::2] == [said] * 2 and all(failed.match(text)[1] == "22" for text in texts[1::2])

@@ -47,6 +47,7 @@ def test_every_method_in_the_controllers_thread(lab, expander):
     assert expander.counters("presses", "bounces") == (2 * len(methods), 0)
 
 
+@pytest.mark.hard
 def test_hard_half_allocates_in_the_controllers_thread(lab, expander):
     expander.set(method="raw_kmalloc", gfp="atomic", context="hard")
     press(expander)

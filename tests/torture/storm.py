@@ -18,6 +18,12 @@ BUTTONS = Boot("storm", overlays=(PL061, nodes(*NODES)))
 LOST_SECONDS = 60
 
 
+def devices(row):
+    """Those of DEVICES that the row's kernel can have: on PREEMPT_RT no interrupt allocates."""
+    return {context: name for context, name in DEVICES.items()
+            if context != "hard" or row.config().get("PREEMPT_RT") != "y"}
+
+
 def for_each_cpus(metafunc):
     """Run a module's tests in a guest for each number of CPUs, their argument `cpus`.
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """64 buttons at once, on one simulated controller: each counts its own presses, exactly.
 
-Every edge comes in the interrupt itself.
+Every edge comes in the interrupt itself, half of them to buttons that allocate there.
 """
 
 import time
@@ -18,9 +18,11 @@ SECONDS = 600
 LOST_SECONDS = 120
 # Every method but the one that has one buffer for all buttons.
 METHODS = "$(sed 's/\\[cycle\\]//; s/ static / /' sim0/method)"
+# What the nodes of even and of odd lines say beside their line.
+CONTEXTS = ([], ['alloclab,gfp = "atomic"', 'alloclab,context = "hard"'])
 
 BOOT = Boot("many", overlays=(PL061, nodes(bank(BUTTONS), *(
-    node(f"sim{line}", line, "debounce-interval = <0>", parent="sim")
+    node(f"sim{line}", line, "debounce-interval = <0>", *CONTEXTS[line % 2], parent="sim")
     for line in range(BUTTONS)))))
 
 pytest_generate_tests = storm.for_each_cpus
@@ -60,7 +62,8 @@ def test_each_button_counts_its_own(row, full, count, guest, lab, cpus):
 def test_unload_while_all_hold(guest, lab):
     # Another method for each, and then one press.
     guest.sh(f"cd {DEBUGFS}; set -- {METHODS}; for i in $(seq 0 {BUTTONS - 1}); do "
-             "echo $1 >sim$i/method && echo 1 >sim$i/press || exit; "
+             "echo thread >sim$i/context && echo kernel >sim$i/gfp && echo $1 >sim$i/method && "
+             "echo 1 >sim$i/press || exit; "
              'first=$1; shift; set -- "$@" $first; done', SECONDS)
     held = {name: counters["bytes_held"] for name, (counters, _) in all_stats(guest).items()}
     assert len(held) == BUTTONS and all(held.values())

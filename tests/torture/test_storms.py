@@ -6,7 +6,7 @@ import re
 import pytest
 
 import storm
-from storm import BUTTONS, CPUS, DEVICES, emptied, list_of, settled
+from storm import BUTTONS, CPUS, devices, emptied, list_of, settled
 
 BOOT = BUTTONS
 # Over all numbers of CPUs and both contexts: (quick, full).
@@ -26,14 +26,14 @@ fixture_boot = storm.fixture_boot
 @pytest.fixture(name="part")
 def fixture_part(row, full):
     """A function that says how much of an amount, (quick, full), is one context's in one guest."""
-    runs = len(CPUS[row.name][full]) * len(DEVICES)
+    runs = len(CPUS[row.name][full]) * len(devices(row))
     return lambda amounts: -(-amounts[row.name][full] // runs)
 
 
 @pytest.fixture(name="buttons")
-def fixture_buttons(lab):
+def fixture_buttons(row, lab):
     """The buttons to be stormed, by their context: without debounce, through all methods."""
-    buttons = {context: lab.button(name) for context, name in DEVICES.items()}
+    buttons = {context: lab.button(name) for context, name in devices(row).items()}
     for context, button in buttons.items():
         assert (button.read("context"), button.current()) == (f"{context}\n", "cycle")
     return buttons
