@@ -78,6 +78,19 @@ use_dated() {
 	printf '%s\n' "$address" >"$dir/complete"
 }
 
+# use_sources: has apt ask for the build root's own sources from here on, with lists of
+# their own, which no other run needs.
+use_sources() {
+	local dir=$ALLOCLAB_CACHE/dated/$SUITE list
+
+	list=(/etc/alloclab/sources/"$SUITE".*)
+	APT=(-o "Dir::Etc::sourcelist=${list[0]}" -o Dir::Etc::sourceparts=/dev/null
+		-o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache")
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	step -d "archive: sources of $SUITE" \
+		apt-get -q "${APT[@]}" update -o APT::Update::Error-Mode=any
+}
+
 # download NAME DIRECTORY VERSION ARGUMENTS: has apt-get, with these arguments, download
 # packages of a version, which it checks against the archive's signed index.  What the
 # archive does not have any more comes from its dated copy.

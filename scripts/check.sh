@@ -166,7 +166,7 @@ methods() {
 
 row=$(scripts/kernel.sh dir debian)
 source=$(sed -n 's/^SOURCE=//p' "$row/row")
-mapfile -t rows < <(scripts/kernel.sh names test)
+mapfile -t rows < <(scripts/kernel.sh names test check)
 for name in "${rows[@]}"; do
 	scripts/kernel.sh dir "$name" >/dev/null
 done

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A guest: a kernel row booted in QEMU, with commands run in it and a button to press."""
 
+import functools
 import re
 import secrets
 import select
@@ -16,9 +17,12 @@ from qemu.qmp.legacy import QEMUMonitorProtocol
 
 import devicetree
 import initramfs
+from machine import busybox_of, machine_of
 
 BOOT_SECONDS = 120
 TAIL_LINES = 30
+# The size of a page among what a kernel tells a program at its start.
+AT_PAGESZ = 6
 # QEMU holds the button's line for 100 ms: presses that are closer merge.
 PRESS_SECONDS = 0.12
 TIMESTAMP = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
@@ -69,13 +73,6 @@ class Log:
         return f"last lines of {self.path}:\n" + "\n".join(f"    {line}" for line in lines)
 
 
-def machine(memory, cpus=2):
-    """The options that make the machine; its device tree depends on all of them."""
-    return ["qemu-system-aarch64", "-cpu", "cortex-a53", "-smp", str(cpus),
-            "-m", str(memory), "-nodefaults", "-net", "none", "-display", "none",
-            "-M", "virt"]
-
-
 class Guest:
     """A guest; a `with` statement starts it and ends QEMU in every case."""
 
@@ -117,10 +114,14 @@ class Guest:
         self.log.path.parent.mkdir(parents=True, exist_ok=True)
         self.log.path.write_bytes(b"")
         initrd = directory / "initrd"
-        initramfs.build(initrd, initramfs.CHANNEL, self._files)
-        options = machine(self._memory, self._cpus)
-        dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
-        tree = devicetree.merge(dumped, self._overlays, directory)
+        machine = machine_of(self.row)
+        initramfs.build(initrd, initramfs.CHANNEL, busybox_of(self.row),
+                        {**self._files, "etc/channel": f"{machine.serial}1"})
+        options = machine.options(self._memory, self._cpus)
+        tree = []
+        if machine.tree:
+            dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
+            tree = ["-dtb", str(devicetree.merge(dumped, self._overlays, directory))]
         # Sockets go to QEMU as open files: a path could be too long for one.
         self._channel, channel = socket.socketpair()
         monitor, monitor_end = socket.socketpair()
@@ -133,8 +134,8 @@ class Guest:
                 "-serial", "chardev:channel",
                 "-chardev", f"socket,id=monitor,fd={monitor_end.fileno()}",
                 "-mon", "chardev=monitor,mode=control",
-                "-kernel", str(self.row.image), "-initrd", str(initrd), "-dtb", str(tree),
-                "-append", "console=ttyAMA0 rdinit=/init oops=panic panic=-1 "
+                "-kernel", str(self.row.image), "-initrd", str(initrd), *tree,
+                "-append", f"console={machine.serial}0 rdinit=/init oops=panic panic=-1 "
                            f"printk.devkmsg=on {self._append}",
                 "-no-reboot"]
             with open(directory / "qemu", "wb") as said:
@@ -240,6 +241,20 @@ class Guest:
         if result.status != 0:
             raise GuestError(f"{command}: status {result.status}\n{result.output}")
         return result.output
+
+    @functools.cached_property
+    def page_size(self):
+        """The bytes of a page, as the guest's kernel tells its programs."""
+        data = bytes.fromhex(self.sh("od -A n -v -t x1 /proc/self/auxv"))
+        size = 8 if self.row.config().get("64BIT") == "y" else 4
+        words = [int.from_bytes(data[at:at + size], "little") for at in range(0, len(data), size)]
+        return dict(zip(words[::2], words[1::2]))[AT_PAGESZ]
+
+    @functools.cached_property
+    def largest_block(self):
+        """The bytes of the page allocator's largest block: /proc/buddyinfo has all orders."""
+        orders = self.sh("head -n 1 /proc/buddyinfo").split()[4:]
+        return self.page_size << len(orders) - 1
 
     # The kernel log.
 

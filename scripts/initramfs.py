@@ -4,8 +4,6 @@
 import stat
 from pathlib import Path
 
-BUSYBOX = Path("/usr/lib/alloclab/busybox-arm64")
-
 # With /proc this busybox finds its own commands, without links in PATH.
 COMMON = r"""#!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
@@ -18,11 +16,11 @@ hostname guest
 cd /root
 """
 
-# The second serial port is the command channel. A request is a line with a token
-# and a number of lines, then a script of that many lines. The reply is the
+# The second serial port, which /etc/channel names, is the command channel. A request is a line
+# with a token and a number of lines, then a script of that many lines. The reply is the
 # script's output, both streams, then the token and the status.
 CHANNEL = COMMON + r"""
-exec 3<>/dev/ttyAMA1 || poweroff -f
+exec 3<>/dev/$(cat /etc/channel) || poweroff -f
 # When memory runs out, the channel is to stay.
 echo -1000 >/proc/self/oom_score_adj
 stty raw -echo <&3
@@ -106,13 +104,13 @@ class Initramfs:
         path.write_bytes(self._data)
 
 
-def build(path, init, files):
+def build(path, init, busybox, files):
     """Write the initramfs: `init` is CHANNEL or TERMINAL, `files` name -> content."""
     archive = Initramfs()
     for name in DIRECTORIES:
         archive.directory(name, 0o1777 if name == "tmp" else 0o755)
     archive.console()
-    archive.file("bin/busybox", BUSYBOX, 0o755)
+    archive.file("bin/busybox", busybox, 0o755)
     archive.link("bin/sh", "busybox")
     archive.file("init", init, 0o755)
     for name, content in {**ACCOUNTS, **files}.items():

@@ -15,6 +15,7 @@ class Case(NamedTuple):
     name: str
     seconds: float = 0.0
     failure: str = ""
+    marks: str = ""         # pytest's, with spaces between them
 
 
 def printable(text):
@@ -29,7 +30,10 @@ def read(path, suite):
         problems = [f"{child.tag}: {child.get('message', '')}\n{child.text or ''}"
                     for child in case if child.tag in ("failure", "error", "skipped")]
         name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)
-        cases.append(Case(suite, name, float(case.get("time", 0)), "\n".join(problems)))
+        marks = [entry.get("value") for entry in case.iter("property")
+                 if entry.get("name") == "marks"]
+        cases.append(Case(suite, name, float(case.get("time", 0)), "\n".join(problems),
+                          " ".join(marks)))
     return cases
 
 

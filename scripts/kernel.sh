@@ -8,7 +8,9 @@
 #                          stock: package.deb, which Image came from
 #   kernel.sh modules ROW  the same, with modules/ filled: gpio-sim and what it
 #                          needs, and in modules/order the order to load them in
-#   kernel.sh names [FOR]  prints the rows, or those for such tests
+#   kernel.sh names [COLUMN [WORD]]  prints the rows, or those with such a word, or any,
+#                          in the column test or matrix
+#   kernel.sh missing ROW...  prints name and kind of those that are not in the cache
 #
 # Kernel trees hold absolute paths, so a row is made where it stays and its stamp
 # is written last; a row without a stamp is made anew.
@@ -19,15 +21,35 @@ set -euo pipefail
 . scripts/recipes.sh
 . scripts/tidy.sh
 
-# Sets NAME KIND FROM BY FOR CONFIG from the table.
+# Sets NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG from the table, and what machine_of sets.
 read_row() {
-	read -r NAME KIND FROM BY FOR CONFIG < <(awk -v n="$1" '$1 "" == n' scripts/kernels) ||
-		die "no kernel '$1' in scripts/kernels: there are $(names . | paste -sd ' ')"
-	[[ $FOR =~ ^(test|torture)$ ]] || die "scripts/kernels: $NAME: no tests are called '$FOR'"
-	[[ $KIND-$FROM =~ ^((stock|own)-backports|own-[0-9]+\.[0-9]+)$ ]] ||
-		die "scripts/kernels: $NAME: no kernel is of kind '$KIND' from '$FROM'"
+	local word what='kunit|all|core|storm|storms|torture|check|setup|-'
+
+	read -r NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG \
+		< <(awk -v n="$1" '$1 "" == n' scripts/kernels) ||
+		die "no kernel '$1' in scripts/kernels: there are $(names | paste -sd ' ')"
+	[[ $KIND-$FROM =~ ^((stock|own)-backports(-[0-9]+\.[0-9]+)?|own-[0-9]+\.[0-9]+)$ ]] ||
+		wrong "kind '$KIND' from '$FROM'" "stock or own from backports or backports-X.Y," \
+			"own from X.Y"
+	[[ $KIND-$FLAVOUR =~ ^(stock-.*(arm|amd)64.*|own-arm(64|hf))$ ]] ||
+		wrong "kind '$KIND' of flavour '$FLAVOUR'" "stock of Debian's for arm64 or amd64," \
+			"own of arm64 or armhf"
+	machine_of "$FLAVOUR"
 	[[ $KIND-$BY =~ ^(stock--|own-(gcc|clang))$ ]] ||
-		die "scripts/kernels: $NAME: no kernel of kind '$KIND' is built by '$BY'"
+		wrong "kind '$KIND' by '$BY'" "stock by -, own by gcc or clang"
+	for word in ${TEST//,/ } ${MATRIX//,/ }; do
+		[[ $word =~ ^($what)$ ]] || wrong "tests '$word'" "${what//|/, }"
+	done
+	[[ $KIND-${CONFIG:-} =~ ^(stock--|own-[^-].*)$ ]] ||
+		wrong "kind '$KIND' with the config '${CONFIG:-}'" "stock with -, own with fragments"
+}
+
+# wrong WHAT ALLOWED...: a row of the table is not right.
+wrong() {
+	local what=$1
+
+	shift
+	die "scripts/kernels: $NAME: there is no $what; allowed are $*"
 }
 
 # Prints the fragments of an own kernel one after the other.
@@ -38,8 +60,16 @@ fragments() {
 	cat -- "${list[@]}"
 }
 
-# names FOR: the rows for such tests.
-names() { awk -v tests="$1" '!/^#/ && NF && $5 ~ tests { print $1 }' scripts/kernels; }
+# names [COLUMN [WORD]]: the rows, or those with such a word, or any, in their column test
+# or matrix.
+names() {
+	awk -v column="${1:-}" -v word="${2:-}" '
+		/^#/ || !NF { next }
+		{ words = column == "test" ? $6 : $7 }
+		column == "" || (word == "" ? words != "-" : index("," words ",", "," word ",")) {
+			print $1
+		}' scripts/kernels
+}
 
 # The packages of the build root that leave traces in what is built: of the compilers,
 # the root's own and the one for the kernel's machine.
@@ -49,7 +79,7 @@ toolchain() {
 
 	[ "$BY" != clang ] || packages+=('clang-*' 'libclang-cpp*' 'lld-*' 'llvm-*')
 	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "${packages[@]}" |
-		awk -v here="$(gcc -dumpmachine | tr _ -)" -v there=aarch64-linux-gnu '
+		awk -v here="$(gcc -dumpmachine | tr _ -)" -v there="$(tr _ - <<<"${CROSS%-}")" '
 			$1 == "installed" &&
 			($2 !~ /-linux-gnu/ || index($2, here) || index($2, there))'
 }
@@ -61,13 +91,14 @@ read_versions() {
 	record=$(scripts/resolve.sh "$FROM")
 	# shellcheck disable=SC1090
 	. "$record"
+	[ "$KIND" = own ] || RELEASE=${RELEASE%-arm64}-$FLAVOUR
 	# shellcheck disable=SC2153
 	DEBS=$ALLOCLAB_CACHE/debs/$VERSION
 	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(source_key "$FROM")
 	DIR=$ALLOCLAB_CACHE/kernels/$NAME-$SERIES-$({
-		printf '%s\n' "$NAME" "$KIND" "$RELEASE" "$VERSION" "$SOURCE"
+		printf '%s\n' "$NAME" "$KIND" "$FLAVOUR" "$RELEASE" "$VERSION" "$SOURCE"
 		toolchain
-		recipe "$KIND-$BY"
+		recipe "$KIND-$BY-$ARCH"
 		[ "$CONFIG" = - ] || fragments
 	} | digest)
 }
@@ -129,7 +160,7 @@ unpack_source() {
 	if [ ! -d "$SOURCE" ]; then
 		rm -rf "$SOURCE.tmp"
 		need_mb 2000 "the kernel source"
-		if [ "$FROM" = backports ]; then
+		if [[ $FROM = backports* ]]; then
 			file=$DEBS/linux-source-$SERIES.deb
 			fetch "linux-source-$SERIES"
 		else
@@ -149,7 +180,7 @@ unpack_source() {
 make_stock() {
 	local build=$DIR/build
 
-	fetch "linux-binary-$RELEASE:arm64" "linux-headers-$RELEASE:arm64"
+	fetch "linux-binary-$RELEASE:$ARCH" "linux-headers-$RELEASE:$ARCH"
 	unpack_source
 	stock_config "$DEBS/linux-headers-$RELEASE.deb" "$build" ||
 		die "linux-headers-$RELEASE does not hold what a module needs"
@@ -168,6 +199,11 @@ make_own() {
 	[ "$BY" != clang ] || keep_clang "$build"
 	step "kernel $NAME: build" own_kernel "$build"
 	own_image "$build" "$DIR"
+	if [ "$ARCH" = armhf ]; then
+		use_sources
+		step "kernel $NAME: busybox for its guests" own_busybox "$DIR"
+		APT=()
+	fi
 	RELEASE=$(cat "$build/include/config/kernel.release")
 }
 
@@ -186,7 +222,7 @@ make_row() {
 		need_mb 1500 "kernel $NAME"
 		mkdir -p "$DIR/build"
 		"make_$KIND"
-		printf '%s\n' "NAME=$NAME" "KIND=$KIND" "RELEASE=$RELEASE" \
+		printf '%s\n' "NAME=$NAME" "KIND=$KIND" "ARCH=$ARCH" "RELEASE=$RELEASE" \
 			"VERSION=$VERSION" "SOURCE=$SOURCE" >"$DIR/row"
 		: >"$DIR/stamp"
 		note_made
@@ -199,7 +235,7 @@ add_modules() {
 	if [ "$KIND" = own ] || [ -d "$DIR/modules" ]; then
 		return
 	fi
-	fetch "linux-modules-$RELEASE:arm64"
+	fetch "linux-modules-$RELEASE:$ARCH"
 	hold "$DIR.lock" "kernel $NAME"
 	if [ ! -d "$DIR/modules" ]; then
 		step "kernel $NAME: gpio-sim" \
@@ -219,11 +255,20 @@ modules)
 	add_modules
 	;;
 names)
-	names "${2:-.}"
+	names "${@:2}"
+	exit
+	;;
+missing)
+	for row in "${@:2}"; do
+		read_row "$row"
+		read_versions
+		[ -e "$DIR/stamp" ] || printf '%s %s\n' "$NAME" "$KIND"
+	done
 	exit
 	;;
 *)
-	die "usage: scripts/kernel.sh dir ROW | modules ROW | names [FOR]"
+	die "usage: scripts/kernel.sh dir ROW | modules ROW | names [COLUMN [WORD]] |" \
+		"missing ROW..."
 	;;
 esac
 printf '%s\n' "$DIR"

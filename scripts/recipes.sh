@@ -18,7 +18,7 @@ LEFT_OUT_OWN=(
 # left_out SOURCE: the patterns for a source of the table.
 left_out() {
 	printf '%s\n' "${LEFT_OUT[@]}"
-	[ "$1" = backports ] || printf '%s\n' "${LEFT_OUT_OWN[@]}"
+	[[ $1 = backports* ]] || printf '%s\n' "${LEFT_OUT_OWN[@]}"
 }
 
 # Options in which a stock tree may differ from Debian's own build: versions of
@@ -116,13 +116,25 @@ stock_modules() { # DEB DIR
 		add_module "$tar" "$2" gpio-sim && rm "$tar"
 }
 
+# machine_of FLAVOUR: sets ARCH, as Debian calls the machine, and what the kernel's build
+# calls it (KARCH), its tools (CROSS) and its image (TARGET).
+# shellcheck disable=SC2034
+machine_of() {
+	case $1 in
+	*arm64*) ARCH=arm64 KARCH=arm64 CROSS=aarch64-linux-gnu- TARGET=Image ;;
+	*amd64) ARCH=amd64 KARCH=x86 CROSS=x86_64-linux-gnu- TARGET=bzImage ;;
+	armhf) ARCH=armhf KARCH=arm CROSS=arm-linux-gnueabihf- TARGET=zImage ;;
+	*) return 1 ;;
+	esac
+}
+
 # Make prefers GNUmakefile to the Makefile that the kernel puts beside it: what is
 # built in this tree later need not be told for which machine.
 own_config() { # BUILD FRAGMENT
-	printf '%s\n' 'export ARCH = arm64' 'export CROSS_COMPILE = aarch64-linux-gnu-' \
+	printf '%s\n' "export ARCH = $KARCH" "export CROSS_COMPILE = $CROSS" \
 		'include Makefile' >"$1/GNUmakefile" &&
-		make -C "$SOURCE" O="$1" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- allnoconfig &&
-		(cd "$1" && ARCH=arm64 "$SOURCE/scripts/kconfig/merge_config.sh" -m .config "$2") &&
+		make -C "$SOURCE" O="$1" ARCH="$KARCH" CROSS_COMPILE="$CROSS" allnoconfig &&
+		(cd "$1" && ARCH=$KARCH "$SOURCE/scripts/kconfig/merge_config.sh" -m .config "$2") &&
 		make -C "$1" olddefconfig &&
 		took_effect "$1/.config" "$2"
 }
@@ -148,15 +160,28 @@ took_effect() { # CONFIG FRAGMENT
 }
 
 own_kernel() { # BUILD
-	make -C "$1" -j"$(nproc)" Image modules
+	make -C "$1" -j"$(nproc)" "$TARGET" modules
+}
+
+# own_busybox DIR: for the guests of a machine that the archive's busybox is not had for:
+# Debian's source, with the configuration of its busybox-static.
+own_busybox() {
+	local build=$1/busybox.tmp
+
+	rm -rf "$build" && mkdir "$build" &&
+		env -C "$build" apt-get -q "${APT[@]}" source busybox &&
+		cp "$build"/busybox-*/debian/config/pkg/static "$build/.config" &&
+		make -C "$build"/busybox-*/ O="$build" ARCH="$KARCH" CROSS_COMPILE="$CROSS" oldconfig &&
+		make -C "$build" ARCH="$KARCH" CROSS_COMPILE="$CROSS" -j"$(nproc)" busybox &&
+		mv "$build/busybox" "$1/busybox" && rm -r "$build"
 }
 
 # What is built in needs no modules.
 own_image() { # BUILD DIR
-	ln "$1/arch/arm64/boot/Image" "$2/Image" && mkdir "$2/modules"
+	ln "$1/arch/$KARCH/boot/$TARGET" "$2/Image" && mkdir "$2/modules"
 }
 
-# recipe KIND-BY: the text of what makes a row.
+# recipe KIND-BY-ARCH: the text of what makes a row.
 recipe() {
 	case $1 in
 	stock-*)
@@ -164,6 +189,7 @@ recipe() {
 			add_module stock_modules
 		;;
 	own-*) declare -f own_config took_effect own_kernel own_image ;;&
-	own-clang) declare -f use_clang keep_clang ;;
+	own-clang-*) declare -f use_clang keep_clang ;;&
+	own-*-armhf) declare -f own_busybox ;;
 	esac
 }

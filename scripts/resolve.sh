@@ -42,7 +42,7 @@ stock_releases() { # UPSTREAM-VERSION
 complete() {
 	local release
 
-	if [ "$1" != backports ]; then
+	if [[ $1 != backports* ]]; then
 		source_versions | grep -qxF -- "$2" && printf '%s\n' "${2%%-*}"
 		return
 	fi
@@ -63,11 +63,12 @@ cached() {
 	local image
 
 	[ -d "$ALLOCLAB_CACHE/sources/$2-$(source_key "$1")" ] || return
-	if [ "$1" != backports ]; then
+	if [[ $1 != backports* ]]; then
 		printf '%s\n' "${2%%-*}"
 		return
 	fi
-	image=$(compgen -G "$ALLOCLAB_CACHE/debs/$2/linux-binary-*-arm64.deb" | head -n 1)
+	# Other flavours than arm64 have more in their names.
+	image=$(compgen -G "$ALLOCLAB_CACHE/debs/$2/linux-binary-*[0-9]-arm64.deb" | head -n 1)
 	image=${image##*/linux-binary-}
 	[ -e "$ALLOCLAB_CACHE/debs/$2/linux-headers-${image:-none}" ] &&
 		printf '%s\n' "${image%.deb}"
@@ -175,7 +176,7 @@ sources() { awk '!/^#/ && NF { print $3 }' scripts/kernels | sort -u; }
 (($#)) || die "usage: scripts/resolve.sh SOURCE | remarks SOURCE... | newest SOURCE | update"
 case $1 in
 newest)
-	[[ $2 =~ ^[0-9]+\.[0-9]+$ ]] && of=("$2") || of=()
+	[[ $2 =~ ^(backports-)?([0-9]+\.[0-9]+)$ ]] && of=("${BASH_REMATCH[2]}") || of=()
 	version=$(newest "$2" "${of[@]}") || exit
 	printf '%s %s\n' "$version" "$(complete "$2" "$version")"
 	;;

@@ -1,15 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0
 """A finished kernel of scripts/kernels, as scripts/kernel.sh leaves it."""
 
+import functools
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import NamedTuple, Sequence
 
 CLONE = Path(__file__).resolve().parent.parent
 
 
 class RowError(Exception):
     """A kernel directory is missing or is not what it should be."""
+
+
+class Entry(NamedTuple):
+    """What scripts/kernels says of a row that is not the making of its kernel."""
+
+    name: str
+    test: Sequence[str]         # what make test runs on it
+    matrix: Sequence[str]       # what make matrix runs on it
+
+
+def table():
+    """The entries of scripts/kernels by name; scripts/kernel.sh finds what is wrong in them."""
+    lines = (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines()
+    columns = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return {name: Entry(name, *([] if words == "-" else words.split(",")
+                                for words in (test, matrix)))
+            for name, _, _, _, _, test, matrix, *_ in columns}
 
 
 class Row:
@@ -25,6 +44,7 @@ class Row:
         try:
             self.name = known["NAME"]
             self.kind = known["KIND"]
+            self.arch = known["ARCH"]
             self.release = known["RELEASE"]
             self.version = known["VERSION"]
             self.source = Path(known["SOURCE"])
@@ -49,6 +69,18 @@ class Row:
         return self.kind == "stock"
 
     @property
+    def variety(self):
+        """What tests may ask of the kernel: stock, own, or debug, an own one with detectors."""
+        if self.stock:
+            return "stock"
+        return "debug" if self.config().get("KASAN") == "y" else "own"
+
+    @property
+    def tree(self):
+        """Whether it reads device trees: without one no button has a line."""
+        return self.config().get("OF") == "y"
+
+    @property
     def tested(self):
         """Whether this tree names the kernel's version as one that it was tested on."""
         text = (CLONE / "scripts/tested").read_text(encoding="utf-8")
@@ -59,6 +91,7 @@ class Row:
         """Note that this kernel has booted, for scripts/tidy.sh."""
         (self.directory / "booted").touch()
 
+    @functools.cache
     def config(self):
         """The kernel's configuration: option without CONFIG_ -> y, m or text."""
         text = (self.build / ".config").read_text(encoding="utf-8")

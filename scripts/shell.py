@@ -14,7 +14,8 @@ from pathlib import Path
 
 import devicetree
 import initramfs
-from guest import interrupted, machine
+from guest import interrupted
+from machine import busybox_of, machine_of
 from row import CLONE, Row, RowError
 
 # QEMU and `make press` use the socket by its name alone, from inside the
@@ -44,8 +45,8 @@ def qemu(row, directory):
     files = {"root/alloclab.ko": row.product("alloclab.ko"), "etc/motd": MOTD,
              "etc/profile": initramfs.PROFILE + f"stty rows {lines} cols {columns}\n"}
     initrd = directory / "initrd"
-    initramfs.build(initrd, initramfs.TERMINAL, files)
-    options = machine(memory=512)
+    initramfs.build(initrd, initramfs.TERMINAL, busybox_of(row), files)
+    options = machine_of(row).options(memory=512)
     dumped = options[:-2] + ["-serial", "null"] + options[-2:]
     tree = devicetree.merge(dumped, [CLONE / "dts/virt-pl061.dtso"], directory)
     return ["setpriv", "--pdeathsig", "KILL", *options,

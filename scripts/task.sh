@@ -44,21 +44,27 @@ remarks() {
 	trap 'scripts/resolve.sh remarks "${SOURCES[@]}" >&2' EXIT
 }
 
-# build_for_tests [ROW...]: the modules with those of the tests, and what the kernels
-# need for them; sets ROWS to these rows, or to all if none is named.
+# build_for_tests ROW...: the modules with those of the tests, and what the kernels need
+# for them.
 build_for_tests() {
 	local row
 
-	ROWS=("$@")
-	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel.sh names)
-	remarks "${ROWS[@]}"
-	for row in "${ROWS[@]}"; do
-		scripts/kernel.sh modules "$row" >/dev/null
+	for row; do
+		if scripts/kernel.sh names test all | grep -qxF -- "$row"; then
+			scripts/kernel.sh modules "$row" >/dev/null
+		else
+			scripts/kernel.sh dir "$row" >/dev/null
+		fi
 	done
-	for row in "${ROWS[@]}"; do
+	for row; do
 		build "$row" TESTS=1
 	done
-	setup_summary
+}
+
+# Notes which state of the tree is built from here on: tests/record.py says what for.
+note_state() {
+	ALLOCLAB_TREE=$(tests/record.py)
+	export ALLOCLAB_TREE
 }
 
 # After set-up: where the time went, and what the cache holds now.
@@ -117,8 +123,12 @@ demo)
 	total
 	;;
 test)
-	build_for_tests "$@"
-	tests/run.py --kernel "${ROWS[@]}"
+	note_state
+	(($#)) || mapfile -t ROWS < <(scripts/kernel.sh names test)
+	remarks "${@:-${ROWS[@]}}"
+	build_for_tests "${@:-${ROWS[@]}}"
+	setup_summary
+	tests/run.py --kernel "${@:-${ROWS[@]}}"
 	;;
 kunit)
 	for row in "${@:-kunit}"; do
@@ -126,15 +136,28 @@ kunit)
 		grep -qx CONFIG_KUNIT=y "$dir/build/.config" ||
 			die "kernel $row is built without KUnit: no suites can run there."
 	done
+	remarks "${@:-kunit}"
 	build_for_tests "${@:-kunit}"
-	tests/run.py --only kunit --kernel "${ROWS[@]}"
+	setup_summary
+	tests/run.py --only kunit --kernel "${@:-kunit}"
 	;;
 torture | torture-quick)
-	mapfile -t ROWS < <(scripts/kernel.sh names torture)
-	build_for_tests "${ROWS[@]}" kunit debian
+	mapfile -t ROWS < <(scripts/kernel.sh names test torture)
+	remarks "${ROWS[@]}"
+	build_for_tests "${ROWS[@]}"
+	setup_summary
 	scale=full
 	[ "$task" = torture ] || scale=quick
 	tests/run.py --only torture --scale "$scale" --kernel "${ROWS[@]}"
+	;;
+matrix)
+	mapfile -t ROWS < <(scripts/kernel.sh names matrix)
+	remarks "${ROWS[@]}"
+	tests/matrix.py
+	total
+	;;
+modules)
+	build_for_tests "$1"
 	;;
 shell)
 	remarks debian
@@ -143,7 +166,7 @@ shell)
 	scripts/shell.py
 	;;
 check)
-	mapfile -t ROWS < <(scripts/kernel.sh names test)
+	mapfile -t ROWS < <(scripts/kernel.sh names test check)
 	remarks "${ROWS[@]}"
 	scripts/check.sh
 	;;
@@ -152,6 +175,6 @@ update)
 	;;
 *)
 	die "usage: scripts/task.sh build [ROW] | test [ROW...] | kunit [ROW...] |" \
-		"torture | torture-quick | demo | shell | check | update"
+		"torture | torture-quick | matrix | modules ROW | demo | shell | check | update"
 	;;
 esac

@@ -21,12 +21,26 @@ sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture")
 from detectors import complaints, look_back  # noqa: E402
 from guest import Guest, GuestError, interrupted  # noqa: E402
 from lab import KPTR, STANDARD, Lab  # noqa: E402
+from machine import machine_of  # noqa: E402
 from row import Row  # noqa: E402
 
 
-# Marker -> what it is for, option of the kernel, the values with which its tests are there.
-ONLY = {"hard": ("an interrupt may allocate", "PREEMPT_RT", [None]),
-        "preempt_rt": ("no interrupt may allocate", "PREEMPT_RT", ["y"])}
+MARKERS = [
+    "core: also run where only the core of the tests is",
+    "storm: the one storm of edges that make test runs beyond the core",
+    "storms: storms of edges",
+    "edges: of nodes, and of what their lines do",
+    "hard: an interrupt may allocate",
+    "preempt_rt: no interrupt may allocate",
+    "excused(variety, why): not for kernels of a variety, see Row.variety in scripts/row.py"]
+# Marker -> option of the kernel, the values with which its tests are there, what another kernel
+# lacks; nothing if it lacks nothing.
+ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is no line"),
+        "hard": ("PREEMPT_RT", [None], "hard: with PREEMPT_RT no interrupt may allocate"),
+        "preempt_rt": ("PREEMPT_RT", ["y"], "")}
+# So many tests may have the mark.
+EXCUSED_MOST = 5
+LEARNT = pytest.StashKey()
 
 
 def pytest_addoption(parser):
@@ -37,16 +51,33 @@ def pytest_addoption(parser):
     parser.addoption("--scale", default="full", choices=["quick", "full"],
                      help="how much of the torture tests")
     parser.addoption("--figures", action="store_true", help="leave what was counted there too")
+    parser.addoption("--learnt", type=Path,
+                     help="where to leave what the tests have found out about the kernel")
     parser.addoption("--logs", default=CLONE / "out/test/pytest", type=Path,
                      help="how the names of what is left begin")
 
 
 def pytest_configure(config):
     """Declare the markers; end guests when this process is told to end."""
-    config.addinivalue_line("markers", "core: also run where only the core of the tests is")
-    for name, what in ONLY.items():
-        config.addinivalue_line("markers", f"{name}: {what[0]}")
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    config.stash[LEARNT] = {"loaded": False, "not_possible": []}
     signal.signal(signal.SIGTERM, interrupted)
+
+
+def pytest_sessionfinish(session):
+    """Leave what was found out about the kernel."""
+    path = session.config.getoption("--learnt")
+    if path:
+        path.write_text(json.dumps(session.config.stash[LEARNT]), encoding="utf-8")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session):
+    """Count the tests that are to have a result, and leave their marks with it."""
+    session.config.stash[LEARNT]["collected"] = len(session.items)
+    for item in session.items:
+        item.user_properties.append(("marks", " ".join(mark.name for mark in item.iter_markers())))
 
 
 @pytest.fixture(scope="session", name="row")
@@ -60,17 +91,31 @@ def pytest_collection_modifyitems(config, items):
     share, _, shares = config.getoption("--share").partition("/")
     modules = sorted({item.path for item in items})
     mine = set(modules[int(share) - 1::int(shares)])
-    mine = [item for item in items if item.path in mine and is_for_row(config, item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in mine])
-    items[:] = sorted(mine, key=guest_of)
+    why = {item: "of another share" for item in items if item.path not in mine}
+    row = Row.find(config.getoption("--row"))
+    for item in items:
+        reason = impossible(item, row)
+        if reason is not None and item not in why:
+            why[item] = reason
+            config.stash[LEARNT]["not_possible"] += [reason] if reason else []
+    excused = {(item.path, item.originalname) for item in items
+               if item.get_closest_marker("excused")}
+    if len(excused) > EXCUSED_MOST:
+        raise pytest.UsageError(f"{len(excused)} tests are excused: at most {EXCUSED_MOST} may be")
+    config.hook.pytest_deselected(items=list(why))
+    items[:] = [item for item in items if item not in why]
+    items.sort(key=guest_of)
 
 
-def is_for_row(config, item):
-    """Whether a test is for the row of this run; those of one kind of kernel have a marker."""
-    wanted = [ONLY[mark.name] for mark in item.iter_markers() if mark.name in ONLY]
-    return not wanted or all(
-        Row.find(config.getoption("--row")).config().get(option) in values
-        for _, option, values in wanted)
+def impossible(item, row):
+    """Why a test is not for the kernel of a row; None if it is."""
+    for mark in item.iter_markers():
+        option, values, lacks = ONLY.get(mark.name, ("", [None], ""))
+        if row.config().get(option) not in values:
+            return lacks
+        if mark.name == "excused" and mark.args[0] == row.variety:
+            return mark.args[1]
+    return None
 
 
 def guest_of(item):
@@ -80,17 +125,17 @@ def guest_of(item):
 
 
 @functools.cache
-def compiler():
+def compiler(tools):
     """How the tests' C programs are compiled for the guest, and the compiler's version."""
-    command = ["aarch64-linux-gnu-gcc", "-O2", "-Wall", "-Werror", "-static", "-pthread"]
+    command = [f"{tools}gcc", "-O2", "-Wall", "-Werror", "-static", "-pthread"]
     version = subprocess.run([command[0], "--version"], check=True, stdout=subprocess.PIPE,
                              text=True).stdout
     return command, version
 
 
-def program_for_guest(source):
+def program_for_guest(source, tools):
     """A C program of the tests, compiled for the guest; it stays below what went into it."""
-    command, version = compiler()
+    command, version = compiler(tools)
     digest = hashlib.sha256("\n".join([*command, version]).encode())
     for path in [source, *sorted(source.parent.glob("*.h"))]:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
@@ -107,8 +152,9 @@ def program_for_guest(source):
 class Guests:
     """The guest of the tests that run now; another one ends it."""
 
-    def __init__(self, row, logs, files):
+    def __init__(self, row, logs, files, learnt):
         self.row = row
+        self.learnt = learnt
         self.logs = logs
         self.files = files
         self.boot = None
@@ -141,6 +187,7 @@ class Guests:
             self.guest = guest
             self.boot = boot
             self.guest.sh("chmod +x /root/*")
+            self.learnt["page_size"] = guest.page_size
         return self.guest
 
     def end(self):
@@ -165,9 +212,10 @@ def fixture_guests(request, row):
         if row.config().get("KUNIT") == "y":
             modules.append("alloclab_kunit")
     files = {f"root/{name}.ko": row.product(f"{name}.ko") for name in modules}
-    for program in map(program_for_guest, programs):
+    for source in programs:
+        program = program_for_guest(source, machine_of(row).tools)
         files[f"root/{program.name}"] = program
-    guests = Guests(row, request.config.getoption("--logs"), files)
+    guests = Guests(row, request.config.getoption("--logs"), files, request.config.stash[LEARNT])
     yield guests
     guests.end()
 
@@ -226,10 +274,11 @@ def fixture_module_guest(request, guests, count, watch):
 
 
 @pytest.fixture(name="lab")
-def fixture_lab(guest, count):
+def fixture_lab(guests, guest, count):
     """The module, loaded; afterwards unloaded, with nothing left of it."""
     lab = Lab(guest)
     lab.load()
+    guests.learnt["loaded"] = True
     yield lab
     if guest.running:
         try:
@@ -240,7 +289,7 @@ def fixture_lab(guest, count):
 
 @pytest.fixture(name="button")
 def fixture_button(lab):
-    """The button on the PL061's line 3."""
+    """The button on the PL061's line 3; where no button has a line, the module's own."""
     return lab.button()
 
 

@@ -9,12 +9,14 @@ import subprocess
 import pytest
 
 from conftest import program_for_guest
+from machine import machine_of
 from row import CLONE
 
 # Functions that only name, choose or call: what comes of them is in the keys.
-NO_RECIPES = {"recipes.sh": ["left_out", "source_key", "recipe"],
+NO_RECIPES = {"recipes.sh": ["left_out", "source_key", "recipe", "machine_of"],
               "root.sh": ["root_packages", "root_key", "stamp_download", "make_root"]}
-KEYS = {"recipes.sh": "source_key backports; source_key 6.18; recipe stock--; recipe own-clang",
+KEYS = {"recipes.sh": "source_key backports; source_key 6.18; recipe stock---arm64; "
+                      "recipe own-clang-armhf",
         "root.sh": "generation() { echo 0; }; root_key amd64"}
 
 
@@ -45,18 +47,19 @@ def test_functions(tmp_path, name, function):
     assert keys(tmp_path, name) != before
 
 
-def test_guest_programs(tmp_path):
+def test_guest_programs(row, tmp_path):
     """A program for the guest is compiled anew for another content, not for another time."""
+    tools = machine_of(row).tools
     source, header = tmp_path / "made_up.c", tmp_path / "made_up.h"
     source.write_text('#include "made_up.h"\nint main(void) { return STATUS; }\n')
     header.write_text("#define STATUS 1\n")
-    first = program_for_guest(source)
+    first = program_for_guest(source, tools)
     made = first.stat().st_mtime_ns
     os.utime(source)
-    assert (program_for_guest(source), first.stat().st_mtime_ns) == (first, made)
+    assert (program_for_guest(source, tools), first.stat().st_mtime_ns) == (first, made)
     header.write_text("#define STATUS 2\n")
     # Older than what was compiled before, as another branch may leave it.
     os.utime(header, (0, 0))
     os.utime(source, (0, 0))
-    assert program_for_guest(source).name == first.name
-    assert program_for_guest(source).read_bytes() != first.read_bytes()
+    assert program_for_guest(source, tools).name == first.name
+    assert program_for_guest(source, tools).read_bytes() != first.read_bytes()

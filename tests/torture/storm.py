@@ -6,9 +6,10 @@ import re
 import pytest
 
 from lab import PL061, Boot, node, nodes
+from row import Row
 
-# Row -> CPUs of its guests: (quick, full).
-CPUS = {"kunit": ([1, 2, 4], [1, 2, 4]), "debug": ([2], [1, 2, 4])}
+# CPUs of the guests, by the kernel's variety: (quick, full).
+CPUS = {"own": ([1, 2, 4], [1, 2, 4]), "debug": ([2], [1, 2, 4])}
 # The button on line 3, one that is pressed by each edge, and one in hard context.
 NODES = (node("fast", 4, "debounce-interval = <0>"),
          node("interrupt", 7, "debounce-interval = <0>", 'alloclab,gfp = "atomic"',
@@ -27,10 +28,10 @@ def devices(row):
 def for_each_cpus(metafunc):
     """Run a module's tests in a guest for each number of CPUs, their argument `cpus`.
 
-    The module says in CPUS which ones: row -> (quick, full).
+    The module says in CPUS which ones: variety of the kernel -> (quick, full).
     """
     option = metafunc.config.getoption
-    choice = metafunc.module.CPUS[option("--row")][option("--scale") == "full"]
+    choice = metafunc.module.CPUS[Row.find(option("--row")).variety][option("--scale") == "full"]
     if "cpus" in metafunc.fixturenames:
         metafunc.parametrize("cpus", choice, ids="{}cpu".format, scope="module")
 

@@ -8,6 +8,8 @@ import pytest
 from detectors import complaints, unreferenced
 from lab import Boot
 
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"debug": 84}
 BOOT = Boot("crimes", memory=384)
 MODULE = "/root/alloclab_crime.ko"
 

@@ -8,6 +8,8 @@ module and driver. When that fails, the kernel frees the module, whoever uses it
 from lab import DEBUGFS, STANDARD
 from sweep import GIVES_UP, KMEMLEAK, Sweep, Table
 
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"debug": 48}
 BOOT = STANDARD
 # Where the driver core allocates after it has bound the devices.
 LATE = "module_add_driver"

@@ -7,15 +7,17 @@ from pathlib import Path
 from events import parse_remark
 from lab import DROPPED, Boot
 
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"own": 108, "debug": 90}
 BOOT = Boot("fuzz", memory=1024)
 SEEDS = (Path(__file__).parent / "seeds").read_text(encoding="ascii")
 SEED = 4
 # Row -> inputs in full and in quick scale, and which of the refused writes is followed by a look
 # at all files: each n-th.
-INPUTS = {"debug": (15_000, 2_000), "kunit": (1_000_000, 10_000)}
-EVERY = {"debug": 8, "kunit": 2}
+INPUTS = {"debug": (15_000, 2_000), "own": (1_000_000, 10_000)}
+EVERY = {"debug": 8, "own": 2}
 # Loads in full and in quick scale.
-LOADS = {"debug": (100, 20), "kunit": (400, 40)}
+LOADS = {"debug": (100, 20), "own": (400, 40)}
 FULL_SECONDS = 900
 # As the driver limits its lines.
 LINES, SECONDS = 100, 5
@@ -49,8 +51,8 @@ def stamped(guest, start):
 def test_files(guest, lab, button, row, full, count):
     seeds(guest)
     start = guest.mark()
-    inputs = INPUTS[row.name][0 if full else 1]
-    output = guest.run(f"/root/fuzz {button.directory} {SEED} {inputs} {EVERY[row.name]} "
+    inputs = INPUTS[row.variety][0 if full else 1]
+    output = guest.run(f"/root/fuzz {button.directory} {SEED} {inputs} {EVERY[row.variety]} "
                        "/tmp/seeds", FULL_SECONDS)
     assert output.status == 0, output.output[max(output.output.find("WRONG"), 0):]
     done = figures(output.output)
@@ -83,7 +85,7 @@ def test_loads(guest, lab, row, full, count):
     lab.unload()
     seeds(guest)
     start = guest.mark()
-    loads = LOADS[row.name][0 if full else 1]
+    loads = LOADS[row.variety][0 if full else 1]
     output = guest.run(f"/root/fuzz_load /root/alloclab.ko {SEED} {loads} /tmp/seeds",
                        FULL_SECONDS)
     assert output.status == 0, output.output[max(output.output.find("WRONG"), 0):]

@@ -8,6 +8,8 @@ import pytest
 from lab import KPTR, Boot, Lab, errno
 
 # Nothing lifts a lockdown: the guest is for this module, and the module is loaded once.
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"stock": 6}
 BOOT = Boot("lockdown")
 LOCKDOWN = "/sys/kernel/security/lockdown"
 NOTICE = ("Lockdown: cat: use of kgdb/kdb to read kernel RAM is restricted; "

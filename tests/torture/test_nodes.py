@@ -240,6 +240,8 @@ NODES = [
     good("neighbour", ON_GPIO, "interrupts = <4 2>"),
     good("original", ON_GPIO, "interrupts = <6 2>"),
 ]
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"debug": 72}
 BOOT = Boot("nodes", memory=MEMORY_MIB, overlays=[PL061, nodes(
     bank(SIM_LINES), "other: other { }", *(node.body() for node in NODES))])
 BAD = [node for node in NODES if node.message]

@@ -8,7 +8,9 @@ import storm
 from lab import PL061, Boot, node, nodes
 from storm import emptied, figures_of, list_of, settled
 
-CPUS = {"kunit": ([2], [1, 2, 4])}
+CPUS = {"own": ([2], [1, 2, 4])}
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"own": 66}
 BOOT = Boot("pressure", overlays=(PL061, nodes(node("fast", 4, "debounce-interval = <0>"))),
             memory=64)
 # What is pressed: method, size, and how many presses: (quick, full).

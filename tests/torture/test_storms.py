@@ -8,12 +8,14 @@ import pytest
 import storm
 from storm import BUTTONS, CPUS, devices, emptied, list_of, settled
 
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"own": 132, "debug": 96}
 BOOT = BUTTONS
 # Over all numbers of CPUs and both contexts: (quick, full).
-EDGES = {"kunit": (48000, 1000000), "debug": (2000, 100000)}
+EDGES = {"own": (48000, 1000000), "debug": (2000, 100000)}
 # In each context, by the number of CPUs: most with two, where a press is taken just as often while
 # an edge comes, and emulation is fastest.
-BURSTS = {"kunit": ({1: 300, 2: 6000, 4: 200}, {1: 5000, 2: 20000, 4: 2000}),
+BURSTS = {"own": ({1: 300, 2: 6000, 4: 200}, {1: 5000, 2: 20000, 4: 2000}),
           "debug": ({2: 100}, {1: 300, 2: 1500, 4: 300})}
 # Of the edges, how many come while the settings change.
 CHANGING = 8
@@ -26,8 +28,8 @@ fixture_boot = storm.fixture_boot
 @pytest.fixture(name="part")
 def fixture_part(row, full):
     """A function that says how much of an amount, (quick, full), is one context's in one guest."""
-    runs = len(CPUS[row.name][full]) * len(devices(row))
-    return lambda amounts: -(-amounts[row.name][full] // runs)
+    runs = len(CPUS[row.variety][full]) * len(devices(row))
+    return lambda amounts: -(-amounts[row.variety][full] // runs)
 
 
 @pytest.fixture(name="buttons")
@@ -64,7 +66,7 @@ def test_every_press_of_a_storm(part, count, cpus, buttons):
 
 
 def test_last_press_of_each_burst(row, full, count, guest, cpus, buttons):
-    bursts = BURSTS[row.name][full][cpus]
+    bursts = BURSTS[row.variety][full][cpus]
     for button in buttons.values():
         guest.sh(f"insmod /root/alloclab_inject.ko irq={button.irq()}")
         result = guest.run(f"/root/bursts {button.directory} {cpus} {bursts}; status=$?; "

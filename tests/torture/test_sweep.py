@@ -6,6 +6,8 @@ from lab import DEBUGFS, DRIVER, READABLE
 from sweep import (COLD, KINDS, KMEMLEAK, MAP_IRQ, NODE, SWEPT, WRONG, check_works, chosen, files,
                    fresh, left_out, told, works)
 
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"debug": 126}
 BOOT = SWEPT
 LOAD = "load /root/alloclab.ko preload_kmalloc=64 preload_vmalloc=4096"
 REFUSED_LOAD = (r"^alloclab: (preload_\w+: allocation of \d+ bytes failed|"

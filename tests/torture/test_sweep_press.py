@@ -9,6 +9,8 @@ from lab import DRIVER
 from sweep import (DMA_DEBUG, KINDS, KMEMLEAK, NODE, SWEPT, check_works, chosen, files, fresh,
                    left_out, works)
 
+# The kernels it is for, and about how many seconds it takes there in quick scale.
+RUNS = {"debug": 114}
 BOOT = SWEPT
 HARD = "interrupt"
 # Whose bookkeeping by the DMA debugging is not the driver's. Of the others kmemleak's is not.

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The machines that QEMU emulates for the kernels of scripts/kernels."""
+
+from pathlib import Path
+from typing import NamedTuple, Sequence
+
+COMMON = ["-nodefaults", "-net", "none", "-display", "none"]
+
+
+class Machine(NamedTuple):
+    """What differs between machines; the first serial port is the console."""
+
+    qemu: Sequence[str]     # the command, but for what is common
+    model: str
+    serial: str             # the serial ports, a number follows
+    tree: bool              # whether it is described by a device tree, which we may change
+    tools: str              # how the names of its compiler and binutils begin
+
+    def options(self, memory, cpus=2):
+        """The options that make the machine; its device tree depends on all of them."""
+        return [*self.qemu, "-smp", str(cpus), "-m", str(memory), *COMMON, "-M", self.model]
+
+
+MACHINES = {
+    "arm64": Machine(["qemu-system-aarch64", "-cpu", "cortex-a53"], "virt", "ttyAMA", True,
+                     "aarch64-linux-gnu-"),
+    # Without LPAE a kernel reaches nothing above 4 GiB.
+    "armhf": Machine(["qemu-system-arm", "-cpu", "cortex-a15"], "virt,highmem=off", "ttyAMA",
+                     True, "arm-linux-gnueabihf-"),
+    "amd64": Machine(["qemu-system-x86_64", "-cpu", "max"], "q35", "ttyS", False,
+                     "x86_64-linux-gnu-"),
+}
+
+
+def machine_of(row):
+    """The machine that runs the kernel of a row."""
+    machine = MACHINES[row.arch]
+    if row.config().get("ARM64_16K_PAGES") == "y":
+        # A Cortex-A53 has no pages of 16 KiB.
+        machine = machine._replace(qemu=["qemu-system-aarch64", "-cpu", "cortex-a76"])
+    return machine
+
+
+def busybox_of(row):
+    """The static busybox for a row's guests: the build root's, or one that came with the row."""
+    own = row.directory / "busybox"
+    return own if own.is_file() else Path(f"/usr/lib/alloclab/busybox-{row.arch}")

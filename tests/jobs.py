@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What make test and make matrix run: KUnit suites and pytest, several at once, with progress."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, Sequence
+
+HERE = Path(__file__).resolve().parent
+CLONE = HERE.parent
+sys.path.insert(0, str(CLONE / "scripts"))
+sys.dont_write_bytecode = True
+
+import junit  # noqa: E402
+import kunit  # noqa: E402
+from guest import interrupted  # noqa: E402
+from junit import Case  # noqa: E402
+from row import Row, RowError  # noqa: E402
+
+# The marks of end-to-end tests that are words of scripts/kernels too.
+MARKS = ["core", "storm", "storms"]
+# What stands for a mark where the failure is of the run itself.
+RUN = "run"
+# Where a row runs all end-to-end tests: so many guests, each with its share of the test modules.
+SHARES = 2
+# About how many seconds the tests of a row take: only for which begins first.
+SECONDS = {"all": 150, "core": 70, "debug": 200, "setup": 60, "kunit": 15}
+# One more than the smallest supported machine has processors: a guest often waits.
+GUESTS = 3
+SILENCE_SECONDS = 8
+# pytest's status when it has found none.
+NO_TESTS = 5
+
+
+class Progress:
+    """Prints lines, and one of its own when nothing was printed for a while."""
+
+    def __init__(self):
+        self.start = time.monotonic()
+        self._last = self.start
+        self._lock = threading.Lock()
+        self._doing = {}
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _print(self, text):
+        self._last = time.monotonic()
+        print(f"[{self._last - self.start:6.1f} s] {text}", flush=True)
+
+    def say(self, who, text):
+        """Print a line of `who`, which is what it does until its next one."""
+        with self._lock:
+            self._doing[who] = text
+            self._print(f"{who}: {text}")
+
+    def doing(self, who, text):
+        """Note what `who` does, printed only when it takes long."""
+        with self._lock:
+            self._doing[who] = text
+
+    def done(self, who):
+        """`who` does nothing more."""
+        with self._lock:
+            self._doing.pop(who, None)
+
+    def _watch(self):
+        while True:
+            time.sleep(0.5)
+            with self._lock:
+                if self._doing and time.monotonic() - self._last > SILENCE_SECONDS:
+                    doing = "; ".join(f"{who}: {what}" for who, what in self._doing.items())
+                    self._print(f"... {doing}")
+
+
+def follow(pytest, who, progress):
+    """Print pytest's lines; the one it has begun says what it is doing."""
+    begun = b""
+    while True:
+        data = os.read(pytest.stdout.fileno(), 65536)
+        if not data:
+            break
+        *lines, begun = (begun + data).split(b"\n")
+        for line in lines:
+            if line.strip():
+                progress.say(who, line.decode("utf-8", "replace").rstrip())
+        if begun.strip():
+            progress.doing(who, begun.decode("utf-8", "replace").strip())
+
+
+class Outcome(NamedTuple):
+    """What came of a job."""
+
+    row: Row
+    suite: str              # kunit, setup, e2e or torture
+    cases: Sequence[Case]
+    seconds: float
+    learnt: dict            # what the tests have found out about the kernel; see tests/conftest.py
+
+
+class KUnit(NamedTuple):
+    """The KUnit suites on a row."""
+
+    row: Row
+    out: Path
+
+    @property
+    def expected(self):
+        """About how long it takes, in seconds."""
+        return SECONDS["kunit"]
+
+    def run(self, progress):
+        """Run it; return what came of it."""
+        who = f"kunit.{self.row.name}"
+        progress.say(who, f"boot {self.row.release}, load alloclab_kunit.ko")
+        start = time.monotonic()
+        try:
+            cases, said = kunit.suites(self.row, self.out)
+        except (RowError, OSError) as error:
+            cases, said = [Case(who, "run", failure=str(error))], ""
+        failed = [case for case in cases if case.failure]
+        if failed:
+            progress.say(who, f"the kernel's parser says\n{said}")
+        for case in failed:
+            progress.say(who, f"FAILED {case.suite} {case.name}: {case.failure}")
+        seconds = time.monotonic() - start
+        progress.say(who, f"{len(cases)} cases, {len(failed)} failed, {seconds:.1f} s")
+        progress.done(who)
+        return Outcome(self.row, "kunit", cases, seconds, {})
+
+
+class Tests(NamedTuple):
+    """One run of pytest: tests of a directory on a row."""
+
+    row: Row
+    suite: str          # a directory of tests/
+    name: str           # of these tests, among those of the suite on the row; may be empty
+    out: Path
+    expected: float     # about how long it takes, in seconds
+    options: Sequence[str]
+
+    def run(self, progress):
+        """Run it; return what came of it."""
+        suite = f"{self.suite}.{self.row.name}"
+        who = f"{suite}.{self.name}".rstrip(".")
+        report, learnt = self.out / f"{who}.pytest.xml", self.out / f"{who}.learnt.json"
+        # Not to be left running, however this process ends.
+        command = ["setpriv", "--pdeathsig", "TERM",
+                   sys.executable, "-B", "-u", "-m", "pytest", "-v", "--no-header", "--tb=short",
+                   "--color=no", "-p", "no:cacheprovider", f"--junitxml={report}",
+                   f"--row={self.row.name}", f"--logs={self.out / who.partition('.')[2]}",
+                   f"--learnt={learnt}", *self.options]
+        start = time.monotonic()
+        with subprocess.Popen(command, cwd=CLONE, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as pytest:
+            RUNNING.append(pytest)
+            follow(pytest, who, progress)
+            status = pytest.wait()
+        progress.done(who)
+        cases, known = [], {}
+        if report.is_file():
+            cases = junit.read(report, suite)
+            report.unlink()
+        if learnt.is_file():
+            known = json.loads(learnt.read_text(encoding="utf-8"))
+            learnt.unlink()
+        failed = any(case.failure for case in cases)
+        if status != NO_TESTS or "-k" not in self.options:
+            # 1 is "tests failed", which the cases say; anything else went wrong around them.
+            if status not in (0, 1) or (status == 1) != failed:
+                cases.append(Case(who, "pytest", marks=RUN,
+                                  failure=f"pytest ended with status {status}"))
+            elif len(cases) != known.get("collected"):
+                cases.append(Case(who, "pytest", marks=RUN,
+                                  failure=f"{known.get('collected')} tests were collected, "
+                                          f"{len(cases)} have a result"))
+        return Outcome(self.row, self.suite, cases, time.monotonic() - start, known)
+
+
+RUNNING = []
+
+
+def stop(*_):
+    """A signal handler: end pytest too, which then ends its guest."""
+    for pytest in RUNNING:
+        pytest.terminate()
+    interrupted()
+
+
+def kunit_jobs(row, words, out):
+    """The KUnit suites, where the row's words name them."""
+    return [KUnit(row, out)] if "kunit" in words else []
+
+
+def e2e_jobs(row, words, out, expression=None, but=()):
+    """The end-to-end tests that a row's words name, `but` those with these marks."""
+    options = ["tests/e2e", *(["-k", expression] if expression else [])]
+    if "all" in words:
+        shares = [()] if expression else [(f"--share={share}/{SHARES}",)
+                                          for share in range(1, SHARES + 1)]
+        return [Tests(row, "e2e", str(number) if len(shares) > 1 else "", out, SECONDS["all"],
+                      [*options, *share]) for number, share in enumerate(shares, 1)]
+    marks = [word for word in words if word in MARKS]
+    if not marks:
+        return []
+    chosen = " or ".join(marks)
+    if but:
+        chosen = f"({chosen}) and not ({' or '.join(but)})"
+    seconds = SECONDS["debug" if row.variety == "debug" else "core"]
+    return [Tests(row, "e2e", "", out, seconds, [*options, "-m", chosen])]
+
+
+def setup_jobs(row, words, out, expression=None):
+    """The tests of set-up, where the row's words name them."""
+    options = ["tests/setup", *(["-k", expression] if expression else [])]
+    return [Tests(row, "setup", "", out, SECONDS["setup"], options)] if "setup" in words else []
+
+
+def torture_modules():
+    """The modules of the torture tests: name -> variety of the kernel -> about how many seconds."""
+    found = {}
+    for path in sorted(HERE.glob("torture/test_*.py")):
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "RUNS":
+                found[path.stem.removeprefix("test_")] = ast.literal_eval(statement.value)
+                break
+        else:
+            raise RowError(f"{path}: does not say in RUNS on which kernels it runs")
+    return found
+
+
+def torture_jobs(row, words, out, scale, expression=None):
+    """The torture tests that are for a row, where its words name them."""
+    options = [f"--scale={scale}", "--figures", *(["-k", expression] if expression else [])]
+    return [Tests(row, "torture", name, out, runs[row.variety],
+                  [f"tests/torture/test_{name}.py", *options])
+            for name, runs in torture_modules().items()
+            if "torture" in words and row.variety in runs]
+
+
+def run_jobs(jobs, progress):
+    """Run the jobs, so many at once as there are to be guests, those that take longest first."""
+    jobs = sorted(jobs, key=lambda job: -job.expected)
+    with ThreadPoolExecutor(GUESTS) as pool:
+        return list(pool.map(lambda job: job.run(progress), jobs))
+
+
+def clear(directory, names):
+    """Remove what an earlier run of the same tests has left."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for left in [path for name in names for path in directory.glob(name)]:
+        left.unlink(missing_ok=True)

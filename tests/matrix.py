@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""make matrix: every row of scripts/kernels built, loaded and tested; out/matrix/matrix.json.
+
+What the last make test has found on a row, with the same state of the tree and the same kernel,
+is not done again. The status is 0 only when every row was built and loaded and no test failed.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import record
+from jobs import CLONE, MARKS, RUN, Progress, clear, e2e_jobs, kunit_jobs, run_jobs, stop
+from row import Row, RowError, table
+
+OUT = CLONE / "out/matrix"
+LEFT = ["*.json", "*.log", "*.xml"]
+CACHE = "ALLOCLAB_CACHE"
+# What a row takes that is not in the cache, measured: minutes and MB.
+COST = {"stock": (2, 700), "own": (9, 1300)}
+# What the tests of a row take, in minutes, so many rows at once as run_jobs has guests.
+TEST_MINUTES = 2
+COLUMNS = ["row", "kernel", "rustc", "page size", "", "KUnit", "end to end", "not possible"]
+
+
+def wanted(entry, words):
+    """Of what a row has run, the cases that the words of make matrix name."""
+    marks = {RUN, *(word for word in words if word in MARKS)}
+    return [case for case in entry["e2e"]
+            if "all" in words or marks & set(case["marks"].split())]
+
+
+def missing(words, had):
+    """The words of make matrix that what a row has run does not cover."""
+    if "all" in had:
+        return [word for word in words if word == "kunit" and "kunit" not in had]
+    return [word for word in words if word not in had]
+
+
+def announce(rows, had):
+    """Say how much time and room it takes, before it begins."""
+    kinds = subprocess.run([CLONE / "scripts/kernel.sh", "missing", *rows], cwd=CLONE, text=True,
+                           stdout=subprocess.PIPE, check=True).stdout.split()
+    to_make = dict(zip(kinds[::2], kinds[1::2]))
+    to_test = [name for name, words in rows.items()
+               if missing(words, had[name]["words"] if name in had else [])]
+    minutes = sum(COST[kind][0] for kind in to_make.values()) + TEST_MINUTES * len(to_test)
+    megabytes = sum(COST[kind][1] for kind in to_make.values())
+    print(f"make matrix: {len(rows)} rows of scripts/kernels; of the last make test: "
+          f"{' '.join(sorted(had)) or 'nothing'}; kernels to make: "
+          f"{' '.join(to_make) or 'none'}; rows to test: {' '.join(to_test) or 'none'}.\n"
+          f"On two idle processors it takes about {minutes + 1} minutes and "
+          f"{megabytes} MB of disk.", flush=True)
+    cache = os.environ[CACHE]
+    free = shutil.disk_usage(cache).free >> 20
+    if free < megabytes:
+        raise RowError(f"the disk of {cache} has {free} MB free: make room, or set XDG_CACHE_HOME "
+                       "to a larger disk")
+
+
+def build(name):
+    """Make a row's kernel and modules; return (the row or None, seconds)."""
+    start = time.monotonic()
+    done = subprocess.run(["scripts/task.sh", "modules", name], cwd=CLONE, check=False)
+    row = Row.find(name) if done.returncode == 0 else None
+    return row, time.monotonic() - start
+
+
+def known_of(name, row, had):
+    """What the last make test has found on a row with this kernel, or that it found nothing."""
+    found = had.get(name)
+    if found and row and found["kernel"] == row.directory.name:
+        return found
+    return {"words": [], "kunit": [], "e2e": [], "loaded": False, "page_size": None,
+            "not_possible": [], "seconds": 0}
+
+
+def counts(results):
+    """The figures of a suite."""
+    return {"passed": results.count(False), "failed": results.count(True)}
+
+
+def result(name, words, row, seconds, known, new):
+    """The entry of matrix.json: what was known of a row, and what is new."""
+    cases = [*known["e2e"], *new["e2e"]]
+    kunit = [*known["kunit"], *new["kunit"]] if "kunit" in words else []
+    e2e = [case["failed"] for case in wanted({"e2e": cases}, words)]
+    config = row.config() if row else {}
+    rustc = re.search(r"rustc (\S+)", config.get("RUSTC_VERSION_TEXT", ""))
+    return {
+        "row": name,
+        "kind": row.kind if row else None,
+        "release": row.release if row else None,
+        "tested": bool(row and row.tested),
+        "rustc": rustc[1] if rustc else None,
+        "page_size": new["page_size"] or known["page_size"],
+        "built": row is not None,
+        "loaded": bool(known["loaded"] or new["loaded"]),
+        "kunit": counts(kunit),
+        "e2e": counts(e2e),
+        "not_possible": sorted({*known["not_possible"], *new["not_possible"]}),
+        "seconds": round(seconds + known["seconds"] + new["seconds"], 1),
+    }
+
+
+def wrong(entry, words):
+    """What is wrong with the entry of a row, in words; none if nothing is."""
+    found = []
+    if not entry["built"]:
+        return ["was not built"]
+    if not entry["loaded"]:
+        found.append("was not loaded")
+    for suite, asked in (("kunit", "kunit" in words), ("e2e", set(words) - {"kunit"})):
+        figures = entry[suite]
+        if figures["failed"]:
+            found.append(f"{figures['failed']} tests of {suite} failed")
+        if asked and not figures["passed"]:
+            found.append(f"no test of {suite} passed")
+    return found
+
+
+def lines(entries):
+    """The table of the README."""
+    def of(figures):
+        total = sum(figures.values())
+        return f"{figures['passed']} of {total}" if total else "–"
+
+    def cells(entry):
+        yes = " and ".join(what for what in ("built", "loaded") if entry[what]) or "no"
+        return [entry["row"], entry["release"] or "–", entry["rustc"] or "–",
+                str(entry["page_size"] or "–"), yes, of(entry["kunit"]), of(entry["e2e"]),
+                "; ".join(entry["not_possible"]) or "–"]
+
+    rows = [COLUMNS, ["---"] * len(COLUMNS), *map(cells, entries)]
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def main():
+    """Build and test every row; return the exit status."""
+    entries = {entry.name: entry.matrix for entry in table().values() if entry.matrix}
+    had = {name: found for name, found in record.read().items() if name in entries}
+    clear(OUT, LEFT)
+    announce(entries, had)
+    built = {name: build(name) for name in entries}
+    progress = Progress()
+    known = {name: known_of(name, row, had) for name, (row, _) in built.items()}
+    jobs = []
+    for name, words in entries.items():
+        row, left = built[name][0], missing(words, known[name]["words"])
+        if row and left:
+            jobs += kunit_jobs(row, left, OUT)
+            jobs += e2e_jobs(row, left, OUT, but=[word for word in known[name]["words"]
+                                                  if word in MARKS])
+    outcomes = run_jobs(jobs, progress)
+    results, problems = [], []
+    for name, words in entries.items():
+        row, seconds = built[name]
+        new = record.entry(row, words, [outcome for outcome in outcomes if outcome.row is row])
+        results.append(result(name, words, row, seconds, known[name], new))
+        problems += [f"matrix: {name} {what}" for what in wrong(results[-1], words)]
+    (OUT / "matrix.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    for outcome in outcomes:
+        for case in outcome.cases:
+            if case.failure:
+                print(f"FAILED {case.suite} {case.name}")
+    print("\n".join([*lines(results), *problems]), flush=True)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        sys.exit(main())
+    except RowError as problem:
+        sys.exit(f"matrix: {problem}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What make matrix takes from make test: the same tree, the same kernel, and no failure hidden."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import matrix
+import record
+from jobs import RUN, Outcome
+from junit import Case
+
+ROW = SimpleNamespace(name="one", directory=Path("/cache/kernels/one-7.3-abc"), kind="own",
+                      release="7.3.4", tested=True,
+                      config=lambda: {"RUSTC_VERSION_TEXT": '"rustc 1.85.1 (Debian)"'})
+LEARNT = {"loaded": True, "page_size": 16384, "collected": 2,
+          "not_possible": ["no line", "no line"]}
+
+
+@pytest.fixture(name="tree")
+def fixture_tree(tmp_path, monkeypatch):
+    """A clone of two files, with what .gitignore names and with a record of its state."""
+    monkeypatch.setattr(record, "CLONE", tmp_path)
+    monkeypatch.setattr(record, "RECORD", tmp_path / "out/test/rows.json")
+    for name, text in {".gitignore": "# products\n/out/\n/a.ko\n*.o\n", "src/a.rs": "a",
+                       "b": "b"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "out/test").mkdir(parents=True)
+    monkeypatch.setenv(record.STATE, record.state())
+    record.write({"one": {"words": ["core"]}})
+    return tmp_path
+
+
+def test_products_are_not_the_tree(tree):
+    for name in ("a.ko", "src/a.o", "out/x", ".git"):
+        (tree / name).write_text("x", encoding="utf-8")
+    assert record.read() == {"one": {"words": ["core"]}}
+
+
+@pytest.mark.parametrize("change", [
+    lambda tree: (tree / "src/a.rs").write_text("A", encoding="utf-8"),
+    lambda tree: (tree / "c").write_text("", encoding="utf-8"),
+    lambda tree: (tree / "b").rename(tree / "src/b"),
+    lambda tree: (tree / "b").chmod(0o755)], ids=["content", "new", "name", "mode"])
+def test_another_tree(tree, change):
+    change(tree)
+    assert record.read() == {}
+    # Nor does a run say anything of a tree that has changed meanwhile.
+    record.RECORD.unlink()
+    record.write({"one": {}})
+    assert not record.RECORD.exists() and record.read() == {}
+
+
+def cases(*results):
+    """Cases with (marks, whether it failed)."""
+    return [Case("e2e.one", f"case{number}", failure="x" if failed else "", marks=marks)
+            for number, (marks, failed) in enumerate(results)]
+
+
+def found(words, *results, kunit=()):
+    """The entry of a row that has run such end-to-end tests and so many KUnit cases."""
+    return record.entry(ROW, words, [
+        Outcome(ROW, "kunit", cases(*kunit), 1.0, {}),
+        Outcome(ROW, "e2e", cases(*results), 2.0, LEARNT)])
+
+
+def test_only_what_is_asked_for_counts():
+    words = ["kunit", "core"]
+    had = found(["all", "kunit"], ("core edges", False), ("", True), ("storms", True),
+                kunit=[("", False)])
+    entry = matrix.result("one", words, ROW, 1.0, had, record.entry(ROW, words, []))
+    assert (entry["kunit"], entry["e2e"]) == \
+        ({"passed": 1, "failed": 0}, {"passed": 1, "failed": 0})
+    assert (entry["rustc"], entry["page_size"], entry["seconds"]) == ("1.85.1", 16384, 4.0)
+    assert entry["not_possible"] == ["no line (2 tests)"]
+    assert matrix.wrong(entry, words) == []
+
+
+def test_what_make_test_did_not_run_is_missing():
+    assert matrix.missing(["core", "storms"], ["core", "storm"]) == ["storms"]
+    assert matrix.missing(["kunit", "core"], ["all", "setup"]) == ["kunit"]
+    assert matrix.missing(["core"], ["all"]) == []
+
+
+def test_another_kernel():
+    assert matrix.known_of("one", ROW, {"one": found(["core"], ("core", False))})["e2e"]
+    other = SimpleNamespace(directory=Path("/cache/kernels/one-7.3-def"))
+    assert not matrix.known_of("one", other, {"one": found(["core"], ("core", False))})["e2e"]
+
+
+@pytest.mark.parametrize("row, words, entry, said", [
+    (None, ["core"], found(["core"]), "was not built"),
+    (ROW, ["core"], found(["core"], ("core", True), ("core", False)), "1 tests of e2e failed"),
+    (ROW, ["core"], found(["core"], (RUN, True), ("core", False)), "1 tests of e2e failed"),
+    (ROW, ["core"], found(["core"]), "no test of e2e passed"),
+    (ROW, ["kunit", "core"], found(["core"], ("core", False)), "no test of kunit passed"),
+    (ROW, ["core"], found(["core"], ("core", False)) | {"loaded": False}, "was not loaded")])
+def test_what_is_wrong(row, words, entry, said):
+    nothing = record.entry(ROW, words, [])
+    assert matrix.wrong(matrix.result("one", words, row, 0.0, nothing, entry), words) == [said]
