@@ -4,13 +4,15 @@
 import re
 from typing import NamedTuple, Optional
 
-ADDRESS = r"[0-9a-f]{16}"
+# Of a pointer, 8 digits where it has 32 bits; a DMA address always has 16.
+ADDRESS = r"(?:[0-9a-f]{16}|[0-9a-f]{8})"
+DMA = r"0x[0-9a-f]{16}"
 PREFIX = re.compile(r"^alloclab (?P<device>[^ :]+): (?P<text>.*)$")
 READY = re.compile(r"^ready: irq (?P<irq>\d+)(?P<nested> \(nested\))?, "
                    r"debounce (?P<debounce>\d+) ms, method (?P<method>\S+)$")
 ALLOCATED = re.compile(
     rf"^(?P<method>[a-z0-9_]+): allocated (?P<bytes>\d+) bytes at (?P<address>{ADDRESS})"
-    rf"(?:, dma (?P<dma>0x{ADDRESS}),)? in (?P<ns>\d+) ns \(press (?P<press>\d+)\)"
+    rf"(?:, dma (?P<dma>{DMA}),)? in (?P<ns>\d+) ns \(press (?P<press>\d+)\)"
     r"(?:, (?P<pages>\d+) pages in (?P<runs>\d+) runs)?$")
 FREED = re.compile(
     rf"^(?P<method>[a-z0-9_]+): freed (?P<bytes>\d+) bytes at (?P<address>{ADDRESS}) "

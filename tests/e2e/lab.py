@@ -103,13 +103,16 @@ class Lab:
         self.guest = guest
         self.start = guest.mark()
         self.leaked_bytes = 0
+        self.first = "button" if guest.row.tree else "alloclab.0"
 
     def loaded(self):
         """Whether the module is loaded."""
         return self.guest.run("grep -q '^alloclab ' /proc/modules").status == 0
 
     def load(self, parameters=""):
-        """insmod."""
+        """insmod; where no device tree can have a node, with a button of the module's own."""
+        if not self.guest.row.tree:
+            parameters = f"button=1 {parameters}"
         self.guest.sh(f"insmod /root/alloclab.ko {parameters}", LOAD_SECONDS)
 
     def unload(self):
@@ -135,13 +138,14 @@ class Lab:
         """The remarks on a device's allocations, as (method, {key: value})."""
         return [remark for remark in map(parse_remark, self.texts(device)) if remark]
 
-    def rebind(self, name="button"):
+    def rebind(self, name=None):
         """Unbind and bind a device: its settings, its counters and its limit begin anew."""
+        name = name or self.first
         self.guest.sh(f"cd {DRIVER} && echo {name} >unbind && echo {name} >bind")
 
-    def button(self, name="button"):
-        """The button of the node `name`, which must be bound."""
-        button = Button(self, name)
+    def button(self, name=None):
+        """The button of the node `name`, or that which every kernel has; it must be bound."""
+        button = Button(self, name or self.first)
         assert self.guest.run(f"test -d {button.directory}").status == 0, self.lines()
         return button
 
@@ -244,11 +248,17 @@ class Button:
         assert self.write("press", str(count), timeout=timeout) is None
 
     def press(self):
-        """Press the PL061's line 3 from outside; return the event that came of it."""
+        """Press the PL061's line 3 from outside; return the event that came of it.
+
+        Where no button has a line, its file `press` is used.
+        """
         start = len(self.guest.log)
         wanted = self.counters("presses")[0] + 1
-        self.guest.press()
-        line = self.guest.wait_log(rf"^alloclab {self.name}: .*\(press {wanted}\)(,|$)",
+        if self.guest.row.tree:
+            self.guest.press()
+        else:
+            self.software_press()
+        line = self.guest.wait_log(rf"^alloclab {re.escape(self.name)}: .*\(press {wanted}\)(,|$)",
                                    start)[1].string
         event = Event.parse(line)
         assert event, line
@@ -305,7 +315,8 @@ class Button:
 
     def irq(self):
         """The interrupt, as the ready line names it."""
-        ready = [re.match(r"ready: irq (\d+)(?: \(nested\))?,", text) for text in self.lab.texts(self.name)]
+        ready = [re.match(r"ready: irq (\d+)(?: \(nested\))?,", text)
+                 for text in self.lab.texts(self.name)]
         return int([match for match in ready if match][-1][1])
 
     def wait_counter(self, name, value, timeout=10):

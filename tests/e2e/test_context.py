@@ -62,6 +62,7 @@ def in_order(events):
 
 
 @pytest.mark.hard
+@pytest.mark.edges
 def test_device_tree(lab, hard, able):
     assert {name: lab.button(name).read("context") for name in STANDARD_NODES} == \
         {name: "hard\n" if name == "interrupt" else "thread\n" for name in STANDARD_NODES}
@@ -85,6 +86,7 @@ def test_who_can(able):
 
 
 @pytest.mark.hard
+@pytest.mark.edges
 def test_every_method_by_real_edges(button, able):
     button.set(gfp="atomic", context="hard")
     for number, method in enumerate(able[0], 1):
@@ -105,6 +107,7 @@ def test_every_method_by_real_edges(button, able):
 
 
 @pytest.mark.hard
+@pytest.mark.edges
 def test_cycle_in_hard_context(lab, hard, able):
     hard.inject(2 * len(able[0]), cpus="0", gap_us=20000)
     events = lab.events("interrupt")
@@ -125,6 +128,7 @@ def traced(guest, work):
 
 
 @pytest.mark.hard
+@pytest.mark.edges
 def test_where_it_is_allocated_by_the_kernels_own_account(row, guest, button):
     if row.config().get("EVENT_TRACING") != "y":
         assert not row.stock
@@ -144,6 +148,7 @@ def test_where_it_is_allocated_by_the_kernels_own_account(row, guest, button):
 
 
 @pytest.mark.hard
+@pytest.mark.edges
 def test_file_press_is_no_edge(hard):
     hard.software_press(101)
     assert hard.counters("edges", "presses", "deferred", "allocs", "frees") == (0, 101, 0, 51, 50)
@@ -156,6 +161,8 @@ def test_file_press_is_no_edge(hard):
 
 
 @pytest.mark.hard
+@pytest.mark.storms
+@pytest.mark.edges
 def test_storm(lab, hard, able):
     hard.inject(STORM)
     assert hard.wait_counter("presses", STORM, 60) == STORM
@@ -179,6 +186,8 @@ def test_storm(lab, hard, able):
 
 
 @pytest.mark.hard
+@pytest.mark.storms
+@pytest.mark.edges
 def test_context_changes_in_a_storm(lab, hard):
     rounds = hard.inject(STORM, meanwhile="echo thread >context; echo hard >context")
     assert rounds > 10
@@ -193,6 +202,8 @@ def test_context_changes_in_a_storm(lab, hard):
 
 
 @pytest.mark.hard
+@pytest.mark.storms
+@pytest.mark.edges
 def test_everything_changes_in_a_storm(hard):
     rounds = hard.inject(STORM + 1, meanwhile=(
         "echo slab >method; echo 100 >size; echo 1 >press; echo thread >context; "
@@ -208,6 +219,7 @@ def test_everything_changes_in_a_storm(hard):
 
 
 @pytest.mark.hard
+@pytest.mark.edges
 def test_bounces_in_hard_context(lab):
     button = lab.button("slow")
     button.set(gfp="atomic", context="hard")
@@ -218,6 +230,7 @@ def test_bounces_in_hard_context(lab):
 
 
 @pytest.mark.hard
+@pytest.mark.edges
 def test_unbind_frees_what_the_interrupt_allocated(guest, lab, button, able):
     for method in able[0]:
         button.set(gfp="atomic", context="hard", method=method)
@@ -230,6 +243,7 @@ def test_unbind_frees_what_the_interrupt_allocated(guest, lab, button, able):
 
 
 @pytest.mark.hard
+@pytest.mark.edges
 def test_unbind_in_a_storm(guest, lab, hard):
     result = guest.run(
         f"insmod /root/alloclab_inject.ko irq={hard.irq()} count=4000000 cpus=0,1 & "

@@ -13,6 +13,8 @@ LIMIT = 100
 LIMIT_SECONDS = 5
 
 
+@pytest.mark.storms
+@pytest.mark.storm
 def test_no_press_is_lost(lab):
     button = lab.button("fast")
     button.inject(STORM)
@@ -27,6 +29,7 @@ def test_no_press_is_lost(lab):
     assert button.read("live") == "none\n"
 
 
+@pytest.mark.storms
 def test_odd_number_of_edges_holds(lab):
     button = lab.button("fast")
     button.inject(501)
@@ -35,6 +38,7 @@ def test_odd_number_of_edges_holds(lab):
     assert button.live()["press"] == "501"
 
 
+@pytest.mark.storms
 def test_edges_and_software_presses_together(lab):
     button = lab.button("fast")
     irq = button.irq()
@@ -145,6 +149,7 @@ def test_rmmod_in_a_burst_says_the_free_and_the_dropped_lines(lab):
     assert (last.what, last.press) == ("freed", None)
 
 
+@pytest.mark.storms
 def test_unbind_in_a_storm(guest, lab):
     button = lab.button("fast")
     button.set(method="vmalloc")

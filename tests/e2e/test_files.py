@@ -3,12 +3,13 @@
 
 import re
 
+import pytest
+
 from lab import DEBUGFS, STANDARD, STANDARD_NODES, errno
 
 BOOT = STANDARD
 FILES = {"method": "600", "size": "600", "gfp": "600", "context": "600", "press": "200",
          "live": "400", "pages": "400", "stats": "400"}
-KMALLOC_MAX_SIZE = 4 << 20
 EINTR = 4
 
 
@@ -52,6 +53,7 @@ def test_method_accepts(button):
     assert button.current() == "kmalloc"
 
 
+@pytest.mark.core
 def test_method_refuses(lab, button):
     button.set(method="kzalloc")
     words = ["cycle", *button.methods()]
@@ -69,11 +71,11 @@ def test_each_method_alone(lab, button):
         assert done == [(method, "allocated"), (method, "freed")] * 2
 
 
-def test_size_accepts(button):
+def test_size_accepts(guest, button):
     assert button.read("size") == "default\n"
     for written, read in [("1", 1), ("64", 64), ("0100", 100), ("4096", 4096), ("4K", 4096),
                           ("4k", 4096), ("2M", 2 << 20), ("1m", 1 << 20), ("0G", None),
-                          ("4M", KMALLOC_MAX_SIZE)]:
+                          (f"{guest.largest_block >> 10}K", guest.largest_block)]:
         if read is None:
             assert button.write("size", written) == "EINVAL"
             continue
@@ -85,6 +87,7 @@ def test_size_accepts(button):
     assert button.read("size") == "8192\n"
 
 
+@pytest.mark.core
 def test_size_refuses_garbage(lab, button):
     button.set(size=100)
     for value in ("", "x", "-1", "+1", "0x40", "4KB", "4KK", "K", "4 K", "1.5M", "4T", "64,",
@@ -93,12 +96,14 @@ def test_size_refuses_garbage(lab, button):
         assert "default" in allowed and "bytes" in allowed
 
 
-def test_size_refuses_by_limits(lab, button):
-    button.set(method="kmalloc", size=KMALLOC_MAX_SIZE)
-    for value, error in [("0", "EINVAL"), (str(KMALLOC_MAX_SIZE + 1), "E2BIG"), ("8M", "E2BIG"),
+@pytest.mark.core
+def test_size_refuses_by_limits(guest, lab, button):
+    most = guest.largest_block
+    button.set(method="kmalloc", size=most)
+    for value, error in [("0", "EINVAL"), (str(most + 1), "E2BIG"), (f"{most >> 19}M", "E2BIG"),
                          ("1G", "E2BIG")]:
         allowed = button.refused("size", value, error)
-        assert f"kmalloc takes 1 to {KMALLOC_MAX_SIZE} bytes" in allowed
+        assert f"kmalloc takes 1 to {most} bytes" in allowed
     for value in ("18446744073709551616", "99999999999999999999999", "18446744073709551615K"):
         button.refused("size", value, "E2BIG")
     button.refused("size", "1" * 300, "E2BIG")
@@ -111,13 +116,13 @@ def test_limits_are_the_kernels_own(guest, button):
     total = int(re.search(r"MemTotal: +(\d+) kB", guest.sh("cat /proc/meminfo"))[1]) << 10
     limits = button.limits()
     for method in ("kmalloc", "kzalloc", "krealloc", "raw_kmalloc"):
-        assert limits[method] == (KMALLOC_MAX_SIZE, "KMALLOC_MAX_SIZE")
+        assert limits[method] == (guest.largest_block, "KMALLOC_MAX_SIZE")
     for method in ("coherent", "pages"):
-        assert limits[method] == (KMALLOC_MAX_SIZE, "MAX_PAGE_ORDER")
+        assert limits[method] == (guest.largest_block, "MAX_PAGE_ORDER")
     for method in ("vmalloc", "vzalloc", "raw_vmalloc"):
         assert limits[method] == (total, "total RAM")
     assert limits["kvmalloc"] == (min(total, (1 << 31) - 1), "INT_MAX and total RAM")
-    assert limits["page"][0] == 4096
+    assert limits["page"][0] == guest.page_size
     assert limits["static"][0] == 2048
     assert all(0 < largest <= total for largest, _ in limits.values())
 
@@ -139,6 +144,7 @@ def test_largest_size_works(lab, button):
         assert done == [(method, what, size) for what in ("allocated", "freed")]
 
 
+@pytest.mark.core
 def test_what_every_method_refuses(lab, button):
     for value in ("0", "1G"):
         assert "every method refuses it" in button.refused("size", value, "EINVAL")
@@ -185,6 +191,7 @@ def test_press_accepts(lab, button):
     assert lab.events("button")[0].press == 1
 
 
+@pytest.mark.core
 def test_press_refuses(lab, button):
     for value in ("0", "1000001", "-1", "", "x", "1K", "1 2", "0x1", "default",
                   "99999999999999999999999"):

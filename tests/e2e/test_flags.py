@@ -142,10 +142,11 @@ def test_combinations_that_make_no_sense(button):
     assert button.live()["press"] == "1"
 
 
-def test_nofail_is_for_small_contiguous_blocks(button):
+def test_nofail_is_for_small_contiguous_blocks(guest, button):
+    page = guest.page_size
     reason = "nofail is for at most two contiguous pages"
     debugged = "nofail is for at most half a page of kmalloc, which debugging may make two"
-    for method, most, over in (("raw_kmalloc", 2048, debugged), ("pages", 8192, reason)):
+    for method, most, over in (("raw_kmalloc", page // 2, debugged), ("pages", 2 * page, reason)):
         button.set(size="default", gfp="kernel", method=method)
         button.set(size=most, gfp="kernel+nofail")
         assert button.refused("size", str(most + 1), "EINVAL") == f"{method}: {over}"
@@ -158,14 +159,14 @@ def test_nofail_is_for_small_contiguous_blocks(button):
 
 
 def test_cycle_passes_over_who_does_not_take_it(lab, button, takers):
-    start = len(lab.texts("button"))
+    start = len(lab.texts(button.name))
     button.set(gfp="noio")
     passed = [method for method in button.methods() if method not in takers["noio"]]
-    assert lab.texts("button")[start:] == [
+    assert lab.texts(button.name)[start:] == [
         f"cycle: passed over, as {method} does not take noio, which is for "
         + " ".join(takers["noio"]) for method in passed]
     button.software_press(2 * len(takers["noio"]))
-    assert [event.method for event in lab.events("button") if event.what == "allocated"] == \
+    assert [event.method for event in lab.events(button.name) if event.what == "allocated"] == \
         takers["noio"]
     assert button.counters("next", "failures") == (takers["noio"][0], 0)
 

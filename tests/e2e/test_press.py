@@ -5,20 +5,26 @@ import re
 
 import pytest
 
-from events import ADDRESS, READY, REMARKS, Event, parse_remark
+from events import ADDRESS, DMA, READY, REMARKS, Event, parse_remark
 from lab import DRIVER, STANDARD
 
 BOOT = STANDARD
 pytestmark = pytest.mark.core
-PAGE = 4096
-# Where one is specified; the others' are what they are.
-DEFAULTS = {"kmalloc": 64, "kzalloc": 64, "vmalloc": PAGE, "coherent": 1024, "krealloc": PAGE,
-            "kvmalloc": 256 << 10, "vzalloc": PAGE, "raw_kmalloc": 64, "raw_vmalloc": PAGE,
-            "devm": 64, "page": PAGE, "pages": 2 * PAGE, "static": 2048}
+# Where one is specified; the others' are what they are. Those of `page` and `pages` are pages.
+DEFAULTS = {"kmalloc": 64, "kzalloc": 64, "vmalloc": 4096, "coherent": 1024, "krealloc": 4096,
+            "kvmalloc": 256 << 10, "vzalloc": 4096, "raw_kmalloc": 64, "raw_vmalloc": 4096,
+            "devm": 64, "page": None, "pages": None, "static": 2048}
 
 
+@pytest.fixture(name="defaults")
+def fixture_defaults(guest):
+    """The default size of each method that has a specified one."""
+    return DEFAULTS | {"page": guest.page_size, "pages": 2 * guest.page_size}
+
+
+@pytest.mark.edges
 def test_ready_line(lab, button):
-    texts = lab.texts("button")
+    texts = lab.texts(button.name)
     assert len(texts) == 1
     ready = READY.match(texts[0])
     assert ready, texts
@@ -27,7 +33,7 @@ def test_ready_line(lab, button):
     assert re.search(rf"^ *{button.irq()}:.* Edge .*alloclab", interrupts, re.MULTILINE)
 
 
-def test_every_method_by_a_real_edge(lab, button):
+def test_every_method_by_a_press(lab, button, defaults):
     methods = button.methods()
     assert list(DEFAULTS)[:4] == methods[:4] and set(DEFAULTS) <= set(methods)
     expected = []
@@ -37,40 +43,44 @@ def test_every_method_by_a_real_edge(lab, button):
         assert (got.method, got.what, got.press) == (method, "allocated", 2 * number + 1)
         assert (freed.method, freed.what, freed.press) == (method, "freed", 2 * number + 2)
         assert got.address == freed.address
-        assert got.bytes == freed.bytes == DEFAULTS.get(method, got.bytes)
+        assert got.bytes == freed.bytes == defaults.get(method, got.bytes)
         expected += [got, freed]
     counters, each = button.stats()
     assert each.keys() == set(methods)
     for method, counts in each.items():
         assert (counts["allocs"], counts["frees"], counts["failures"]) == (1, 1, 0), method
     presses = 2 * len(methods)
+    edges = presses if lab.guest.row.tree else 0
     assert {name: counters[name] for name in
             ("edges", "presses", "bounces", "allocs", "frees", "failures", "bytes_held")} == {
-        "edges": presses, "presses": presses, "bounces": 0, "allocs": len(methods),
+        "edges": edges, "presses": presses, "bounces": 0, "allocs": len(methods),
         "frees": len(methods), "failures": 0, "bytes_held": 0}
     assert counters["next"] == methods[0]
-    assert lab.events("button") == expected
+    assert lab.events(button.name) == expected
     # Nothing else was said, but for the remarks that some methods make.
-    texts = [text for text in lab.texts("button") if not parse_remark(text)]
+    texts = [text for text in lab.texts(button.name) if not parse_remark(text)]
     assert len(texts) == 1 + presses
-    assert {method for method, _ in lab.remarks("button")} == set(REMARKS) & set(methods)
+    assert {method for method, _ in lab.remarks(button.name)} == set(REMARKS) & set(methods)
 
 
-def test_log_format(lab, button):
+def test_log_format(guest, lab, button, defaults):
     button.software_press(2 * len(button.methods()))
     patterns = []
     for number, method in enumerate(button.methods()):
-        dma = rf", dma 0x{ADDRESS}," if method in ("coherent", "dmapool") else ""
-        size = DEFAULTS.get(method, r"\d+")
-        pages = DEFAULTS.get(method, 0) // PAGE
+        dma = rf", dma {DMA}," if method in ("coherent", "dmapool") else ""
+        size = defaults.get(method, r"\d+")
+        pages = -(-defaults.get(method, 0) // guest.page_size)
         runs = rf", {pages} pages in \d+ runs" if pages > 1 else ""
+        if method == "static":
+            # It lies where the module's data lie.
+            runs = r"(?:, 2 pages in \d runs)?"
         remarks = 3 if method == "list" else int(method in REMARKS)
         patterns += [
             rf"{method}: allocated {size} bytes at {ADDRESS}{dma} in \d+ ns "
             rf"\(press {2 * number + 1}\){runs}",
             *[f"{method}: {REMARKS.get(method)}"] * remarks,
             rf"{method}: freed {size} bytes at {ADDRESS} in \d+ ns \(press {2 * number + 2}\)"]
-    texts = lab.texts("button")[1:]
+    texts = lab.texts(button.name)[1:]
     assert len(texts) == len(patterns)
     for text, pattern in zip(texts, patterns):
         assert re.fullmatch(pattern, text)
@@ -83,7 +93,7 @@ def test_vmalloc_is_found_by_grep_and_gone_after_the_free(button):
     lines = [line for line in found if line.startswith(f"0x{got.address}-")]
     assert len(lines) == 1
     # The area ends with a guard page.
-    assert lines[0].split()[1] == "8192"
+    assert lines[0].split()[1] == str(2 * button.guest.page_size)
     assert re.search(r" pages=1 vmalloc\b", lines[0])
     assert button.live()["address"].removeprefix("0x") == got.address
     freed = button.press()
@@ -100,12 +110,12 @@ def test_rmmod_while_held_frees_and_says_so(lab, button):
         lab.unload()
         # What is the device's is not ours to free.
         what = "left" if method == "devm" else "freed"
-        assert lab.events("button")[-1] == Event("button", method, what, got.bytes, None,
-                                                 got.address)
+        assert lab.events(button.name)[-1] == Event(button.name, method, what, got.bytes, None,
+                                                    got.address)
         how = r"in \d+ ns" if what == "freed" else "to the device, which frees it"
         assert re.fullmatch(
             rf"{method}: {what} {got.bytes} bytes at {got.address} {how} \(unbind\)",
-            lab.texts("button")[-1])
+            lab.texts(button.name)[-1])
         lab.load()
 
 
@@ -115,13 +125,14 @@ def test_devm_is_freed_by_the_device(guest, lab, button):
 
     before = available()
     guest.sh(f"cd {DRIVER}; for i in $(seq 64); do (cd {button.directory}; echo devm >method && "
-             "echo 1M >size && echo 1 >press) && echo button >unbind && echo button >bind "
-             "|| exit 1; done", 60)
+             f"echo 1M >size && echo 1 >press) && echo {button.name} >unbind && "
+             f"echo {button.name} >bind || exit 1; done", 60)
     # 64 MiB were left to it.
-    assert [event.what for event in lab.events("button")].count("left") == 64
+    assert [event.what for event in lab.events(button.name)].count("left") == 64
     assert available() > before - 32
 
 
+@pytest.mark.edges
 def test_the_static_buffer_has_one_holder(lab, button):
     other = lab.button("fast")
     for each in (button, other):
@@ -164,9 +175,9 @@ def test_nothing_leaks(guest, button):
 def test_rmmod_while_empty_says_nothing(lab, button):
     button.press()
     button.press()
-    before = lab.texts("button")
+    before = lab.texts(button.name)
     lab.unload()
-    assert lab.texts("button") == before
+    assert lab.texts(button.name) == before
 
 
 def test_loading_again_starts_anew(lab, button):

@@ -60,14 +60,14 @@ def test_more_than_is_available(guest, lab, button, method, gfp):
         button.set(size=size)
         assert before // 2 < most(lab, button, button.press(), size) < before
         button.software_press()
-        most(lab, button, lab.events("button")[-1], size)
+        most(lab, button, lab.events(button.name)[-1], size)
     assert button.counters("allocs", "failures") == (0, 4)
     assert button.live() is None
 
     # The next press works, and so does going away.
     button.set(size=4096)
     assert button.press().what == "allocated"
-    guest.sh(f"echo button >{DRIVER}/unbind")
+    guest.sh(f"echo {button.name} >{DRIVER}/unbind")
     assert available(guest) > before * 9 // 10
 
 

@@ -19,6 +19,7 @@
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/interrupt.h>
+#include <linux/irq.h>
 #include <linux/irqdesc.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
