@@ -25,7 +25,7 @@ all:
 test kunit:
 	@$(enter) -l 'make $@' scripts/task.sh $@ $(KERNEL)
 
-demo torture torture-quick matrix check shell update:
+demo torture torture-quick matrix check shell update canary:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
 press:
@@ -37,5 +37,6 @@ clean distclean:
 help:
 	@sed 1,2d scripts/help
 
-.PHONY: all demo test kunit torture torture-quick matrix check shell update press clean distclean help
+.PHONY: all demo test kunit torture torture-quick matrix check shell update canary press
+.PHONY: clean distclean help
 endif

@@ -173,8 +173,12 @@ check)
 update)
 	update
 	;;
+canary)
+	scripts/canary.py
+	;;
 *)
 	die "usage: scripts/task.sh build [ROW] | test [ROW...] | kunit [ROW...] |" \
-		"torture | torture-quick | matrix | modules ROW | demo | shell | check | update"
+		"torture | torture-quick | matrix | modules ROW | demo | shell | check | update |" \
+		"canary"
 	;;
 esac

@@ -57,13 +57,14 @@ def tested(tree=CLONE):
     return [tuple(line.split()) for line in lines if line and not line.startswith("#")]
 
 
-def prefer(tree, source, version, snapshot, rustc):
-    """Make a version the preferred one of a source in a tree; a source that is new comes last."""
+def prefer(tree, source, version, snapshot, rustc, only=False):
+    """Make a version the preferred one of a source in a tree, or `only`, the only one."""
     path = tree / "scripts/tested"
-    line = f"{source:<11}  {version:<17}  {snapshot:<16}  {rustc}".rstrip()
+    line = f"{source:<13}  {version:<17}  {snapshot:<16}  {rustc}"
     lines = path.read_text(encoding="utf-8").splitlines()
     mine = [number for number, text in enumerate(lines) if text.split()[:1] == [source]]
-    kept = [text for text in lines if text.split()[:2] != [source, version]]
+    kept = [text for text in lines if text.split()[:1] != [source]
+            or not only and text.split()[1] != version]
     kept.insert(mine[0] if mine else len(kept), line)
     path.write_text("\n".join(kept) + "\n", encoding="utf-8")
 

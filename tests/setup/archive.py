@@ -35,12 +35,12 @@ def series(version):
 
 
 class Archive:
-    """An archive of one suite below a directory."""
+    """A suite of an archive below a directory."""
 
     def __init__(self, directory, suite=BACKPORTS):
         self.directory = directory
         self.suite = suite
-        self.pool = directory / "pool"
+        self.pool = directory / f"pool-{suite}"
         self.pool.mkdir(parents=True)
 
     def package(self, name, version, architecture, files=None):
@@ -87,10 +87,11 @@ class Archive:
     def index(self, valid_days=7):
         """Write the lists; return self. They are valid for so many days from now."""
         dists = self.directory / "dists" / self.suite
+        pool = self.pool.name
         shutil.rmtree(dists, ignore_errors=True)
-        for part, command in {"binary-amd64/Packages": ["--arch", "amd64", "packages", "pool"],
-                              "binary-arm64/Packages": ["--arch", "arm64", "packages", "pool"],
-                              "source/Sources": ["sources", "pool"]}.items():
+        for part, command in {"binary-amd64/Packages": ["--arch", "amd64", "packages", pool],
+                              "binary-arm64/Packages": ["--arch", "arm64", "packages", pool],
+                              "source/Sources": ["sources", pool]}.items():
             path = dists / "main" / part
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(run("apt-ftparchive", *command, cwd=self.directory))
@@ -132,6 +133,7 @@ class Tree:
         self.cache.mkdir(exist_ok=True)
         self.name(tested)
         self.environment = {**os.environ, "ALLOCLAB_CACHE": str(self.cache),
+                            "PYTHONDONTWRITEBYTECODE": "1",
                             "ALLOCLAB_RUN": str(directory / "out/run"),
                             "APT_CONFIG": str(self._apt(directory.parent / "apt", archive, dated))}
         (directory / "out/run").mkdir(parents=True)
