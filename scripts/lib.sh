@@ -177,8 +177,8 @@ reason() {
 	# Where out/ is full, the log could not say so.
 	if grep -qE "$FULL" "$2" || (($(free_mb "$PWD/out") < 2)); then
 		disk=$(full_disk "$1" "$2")
-		printf '%s' "the disk of $disk is full ($(free_mb "$disk") MB free): make room there" \
-			" and run the same command again"
+		printf '%s' "the disk of $disk is full ($(free_mb "$disk") MB free): make room" \
+			" there and run the same command again"
 	elif grep -qE "$net" "$2"; then
 		printf '%s' "the package archive cannot be reached: check the network and apt's" \
 			" proxy and run the same command again"

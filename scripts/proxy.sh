@@ -24,7 +24,8 @@ proxies() {
 		printf 'Acquire::http::Proxy-Auto-Detect "%s";\n' "$program"
 		return
 	fi
-	address=$(cat -- "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*.sources 2>/dev/null |
+	address=$(cat -- "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/*.sources \
+		2>/dev/null |
 		sed -nE 's/^(deb( \[[^]]*\])?|URIs:) +([^ ]+).*/\3/p' | head -n 1)
 	answer=$(timeout 10 "$program" "$address" 2>/dev/null | head -n 1) || :
 	if [[ $answer =~ ^(DIRECT|[a-z0-9]+://[^\"[:space:]]+)$ ]]; then

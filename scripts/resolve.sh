@@ -154,7 +154,8 @@ resolve() {
 		if is_tested "$VERSION"; then
 			remark+=" this tree was tested on both"
 		else
-			remark+=" this tree was NOT TESTED on it (make update asks the archive anew)"
+			remark+=" this tree was NOT TESTED on it"
+			remark+=" (make update asks the archive anew)"
 		fi
 	fi
 	printf '%s\n' "RELEASE=$RELEASE" "VERSION=$VERSION" "SERIES=$(series "$VERSION")" \

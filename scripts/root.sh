@@ -92,7 +92,8 @@ write_dated() {
 # bootstrap ARCH DIR: apt's base system; tells how long the download took.  Mmdebstrap's apt
 # reads what the root has as configuration, not the host's.
 bootstrap() {
-	local option hook proxy out reader rc=0 command=(mmdebstrap --variant=apt --format=directory)
+	local option hook proxy out reader rc=0 \
+		command=(mmdebstrap --variant=apt --format=directory)
 
 	if [ "$(id -u)" -eq 0 ]; then
 		command+=(--mode=root)
