@@ -62,7 +62,7 @@ def update(source):
         say(f"kernel, {source}: the archive has nothing newer than {preferred}")
         return True
     rustc = "-"
-    if source == "backports":
+    if source.startswith("backports"):
         rustc = rustc_of(version, release)
         here = ask("rustc", "--version").split()[1]
         if rustc != here:

@@ -130,6 +130,19 @@ def test_own(tree, archive):
     assert named(tree) == [("6.18", "6.18.20-1", "-"), ("6.18", "6.18.15-1", "-")]
 
 
+def test_series_of_stock(tree, archive):
+    """Debian's kernels of the series before stay in it, and rustc counts."""
+    (tree.directory / "scripts/kernels").write_text("old stock backports-7.2 arm64 - - core -\n")
+    tree.name([("backports-7.2", "7.2.9-1~bpo13+1", SNAPSHOT, RUSTC)])
+    fill(archive, "7.2.9-1~bpo13+1", V7212, V734)
+    assert update(tree)[0] == 0
+    assert called(tree) == ["task.sh build old", "demo.py --kernel=old"]
+    assert named(tree)[0] == ("backports-7.2", V7212, RUSTC)
+    fill(archive, "7.2.20-1~bpo13+1", rustc="1.99.0")
+    assert update(tree)[0] == 1
+    assert named(tree)[0] == ("backports-7.2", V7212, RUSTC)
+
+
 def test_dead(tree, archive):
     """An archive that does not answer has nothing to say about what is newer."""
     fill(archive, V734, V741)
