@@ -181,8 +181,8 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         let found = unsafe { alloclab_irq_trigger(irq) };
         let handler = Ok(Handler { halves, nested });
 
-        // Forced threading makes the request ONESHOT, which masks the line until the thread has run:
-        // edges that come meanwhile are one to the handler.
+        // Forced threading makes the request ONESHOT, which masks the line until the thread has
+        // run: edges that come meanwhile are one to the handler.
         let flags = Flags::TRIGGER_FALLING | Flags::NO_THREAD;
 
         // SAFETY: The caller drops the registration.
