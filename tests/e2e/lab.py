@@ -74,6 +74,14 @@ def bank(lines):
             f"ngpios = <{lines}>; {hogs} }}; }}")
 
 
+def load_sim(guest, row):
+    """Load gpio-sim, the driver of simulated controllers, where it is a module."""
+    if guest.run(f"ls -d {CHIP}").status != 0:
+        for path in row.modules("gpio-sim"):
+            name = path.stem.replace("-", "_")
+            guest.sh(f"grep -q '^{name} ' /proc/modules || insmod /root/{path.name}")
+
+
 def errno(result):
     """The error that a command printed, by name; None when it succeeded."""
     if result.status == 0:

@@ -3,18 +3,10 @@
 
 import pytest
 
-from lab import CHIP, DRIVER, GPIO_SIM, PL061, Boot
+from lab import CHIP, DRIVER, GPIO_SIM, PL061, Boot, load_sim
 
 BOOT = Boot("sim", overlays=[PL061, GPIO_SIM], kernel_modules=["gpio-sim"])
 PULL = f"{CHIP}/sim_gpio0/pull"
-
-
-def load_sim(guest, row):
-    """Load the controller's driver where it is a module."""
-    if guest.run(f"ls -d {CHIP}").status != 0:
-        for path in row.modules("gpio-sim"):
-            name = path.stem.replace("-", "_")
-            guest.sh(f"grep -q '^{name} ' /proc/modules || insmod /root/{path.name}")
 
 
 @pytest.fixture(name="sim")
