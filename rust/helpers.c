@@ -13,7 +13,6 @@
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/lockdep.h>
-#include <linux/log2.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/platform_device.h>
@@ -142,26 +141,6 @@ void alloclab_dma_pool_free(struct dma_pool *pool, void *block, dma_addr_t addre
 	dma_pool_free(pool, block, address);
 }
 
-/* rust/interrupt.rs */
-
-int alloclab_irq_has_action(unsigned int irq)
-{
-	return irq_has_action(irq);
-}
-
-unsigned int alloclab_irq_trigger(unsigned int irq)
-{
-	return irq_get_trigger_type(irq);
-}
-
-int alloclab_irq_set_trigger(unsigned int irq, unsigned int trigger)
-{
-	/* Firmware may have anything there: the core logs an error for what no line can have. */
-	if (!is_power_of_2(trigger) && trigger != IRQ_TYPE_EDGE_BOTH)
-		return -EINVAL;
-	return irq_set_irq_type(irq, trigger);
-}
-
 /* rust/limits.rs */
 
 size_t alloclab_kmalloc_max_size(void)
@@ -184,6 +163,11 @@ unsigned long alloclab_totalram_pages(void)
 bool alloclab_irq_is_nested(unsigned int irq)
 {
 	return irq_check_status_bit(irq, IRQ_NESTED_THREAD);
+}
+
+unsigned int alloclab_irq_trigger(unsigned int irq)
+{
+	return irq_get_trigger_type(irq);
 }
 
 /* rust/lockdown.rs */

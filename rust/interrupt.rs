@@ -7,10 +7,6 @@
 use core::marker::PhantomData;
 
 use kernel::{
-    ffi::{
-        c_int,
-        c_uint, //
-    },
     irq::{
         Flags,
         IrqRequest,
@@ -30,12 +26,6 @@ use kernel::device::{
     Bound,
     Device, //
 };
-
-extern "C" {
-    fn alloclab_irq_has_action(irq: c_uint) -> c_int;
-    fn alloclab_irq_trigger(irq: c_uint) -> c_uint;
-    fn alloclab_irq_set_trigger(irq: c_uint, trigger: c_uint) -> c_int;
-}
 
 /// What the hard half asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,34 +103,7 @@ type Registration<'a, H> = ThreadedRegistration<'a, Handler<H>>;
 #[cfg(not(kernel_7_3))]
 type Registration<H> = ThreadedRegistration<Handler<H>>;
 
-/// The trigger that the firmware has given a line; dropping it gives it back to the line.
-///
-/// The kernel maps a line only for those whose firmware names the trigger that the line has. With
-/// the one that a request sets, it would refuse the very node that had the line. A request that
-/// fails may have set it, too.
-struct Trigger {
-    irq: c_uint,
-    trigger: c_uint,
-}
-
-impl Drop for Trigger {
-    fn drop(&mut self) {
-        // SAFETY: The function takes any number.
-        let taken = unsafe { alloclab_irq_has_action(self.irq) } != 0;
-        // SAFETY: The function takes any number.
-        let found = unsafe { alloclab_irq_trigger(self.irq) };
-        // A line that is another's, which then made the request fail, is left alone.
-        if taken || found == self.trigger {
-            return;
-        }
-
-        // A controller that cannot do it leaves the line as it is, which is free either way.
-        // SAFETY: The function takes any number, and any trigger that the line had.
-        let _ = unsafe { alloclab_irq_set_trigger(self.irq, self.trigger) };
-    }
-}
-
-/// A requested interrupt, on the falling edge; dropping it frees it.
+/// A requested interrupt; dropping it frees it, and leaves the line's trigger as it is.
 ///
 /// The drop sleeps until neither half runs and every wake-up of the thread half was carried out.
 #[pin_data]
@@ -153,9 +116,6 @@ pub(crate) struct Interrupt<'a, H: Halves> {
     #[pin]
     registration: Registration<H>,
 
-    // Dropped after the registration, and made before it.
-    _trigger: Trigger,
-
     // Older kernels do not tie the registration to the device's lifetime in its type.
     _request: PhantomData<&'a ()>,
 }
@@ -163,27 +123,24 @@ pub(crate) struct Interrupt<'a, H: Halves> {
 impl<'a, H: Halves> Interrupt<'a, H> {
     /// Requests the interrupt; `halves` may be called before this returns.
     ///
-    /// `name` is shown in `/proc/interrupts`. The trigger is passed here because some controllers
-    /// ignore the one in the device tree. Sleeps. Returns `EBUSY` when the line is taken, `EINVAL`
-    /// when its controller cannot do falling edges, `ENOMEM`.
+    /// `name` is shown in `/proc/interrupts`. Sleeps. Returns `EBUSY` when the line is taken,
+    /// `EINVAL` when its controller cannot do its trigger, `ENOMEM`.
     ///
     /// # Safety
     ///
     /// The value must be dropped, and not forgotten, before the device is unbound.
     pub(super) unsafe fn new(
         request: IrqRequest<'a>,
+        line: Line,
         name: &'static CStr,
         halves: H,
     ) -> impl PinInit<Self, Error> + 'a {
-        let irq = request.irq();
-        let nested = Line::of(&request).nested;
-        // SAFETY: The function takes any number.
-        let found = unsafe { alloclab_irq_trigger(irq) };
+        let nested = line.nested;
         let handler = Ok(Handler { halves, nested });
 
         // Forced threading makes the request ONESHOT, which masks the line until the thread has
         // run: edges that come meanwhile are one to the handler.
-        let flags = Flags::TRIGGER_FALLING | Flags::NO_THREAD;
+        let flags = line.trigger() | Flags::NO_THREAD;
 
         // SAFETY: The caller drops the registration.
         #[cfg(kernel_7_3)]
@@ -193,8 +150,6 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         let registration = Registration::new(request, flags, name, handler);
 
         try_pin_init!(Self {
-            // First: it is dropped where the registration fails.
-            _trigger: Trigger { irq, trigger: found },
             registration <- registration,
             _request: PhantomData,
         })

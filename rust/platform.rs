@@ -161,8 +161,8 @@ impl<'a, T: Driver> Assembly<'a, T> {
             .inspect_err(|e| dev_err!(dev, "no DMA with 32-bit addresses: {}\n", Errno(*e)))?;
 
         // First, as it may have to wait for the controller, in silence.
-        let request = line::find(pdev)?;
-        let line = request.as_ref().map(Line::of);
+        let found = line::find(pdev)?;
+        let line = found.as_ref().map(|(_, line)| *line);
 
         // SAFETY: It, and what `T` makes of it, lives in `attached`, whose references are all
         // dropped with this value, hence by the safety requirements before the device is unbound:
@@ -174,10 +174,9 @@ impl<'a, T: Driver> Assembly<'a, T> {
         let last = Last(attached.clone());
         let files = Files::new(T::NAME, T::FILES, attached.clone());
 
-        let interrupt = request.map(|request| {
-            let line = Line::of(&request);
+        let interrupt = found.map(|(request, line)| {
             // SAFETY: It becomes a field of this value, or is dropped here.
-            let interrupt = unsafe { Interrupt::new(request, T::NAME, attached) };
+            let interrupt = unsafe { Interrupt::new(request, line, T::NAME, attached) };
             KBox::pin_init(interrupt, GFP_KERNEL).inspect_err(|e| {
                 if *e != EPROBE_DEFER {
                     dev_err!(dev, "interrupts: {line} cannot be had: {}\n", Errno(*e));

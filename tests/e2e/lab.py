@@ -32,6 +32,8 @@ ERRORS = {
     "Numerical result out of range": "ERANGE",
 }
 DROPPED = re.compile(r"\bburst of events: (\d+) lines dropped$")
+# As device trees say it.
+RISING, FALLING = 1, 2
 LIMIT = re.compile(r"^(\w+) takes 1 to (\d+) bytes \((.+)\), not (\d+)$")
 # More than any method takes.
 TOO_LARGE = (1 << 64) - 1
@@ -55,8 +57,9 @@ def nodes(*bodies):
     return f"/dts-v1/;\n/plugin/;\n&{{/}} {{\n{text}\n}};\n"
 
 
-def node(name, line, *properties, compatible="alloclab,button", trigger=2, parent="gpio"):
-    """The body of a node on a line of the PL061, or of `bank`; the driver has its own trigger."""
+def node(name, line, *properties, compatible="alloclab,button", trigger=FALLING,
+         parent="gpio"):
+    """The body of a node on a line of the PL061, or of `bank`; triggers are RISING and FALLING."""
     fixed = [f'compatible = "{compatible}"', f"interrupt-parent = <&{parent}>"]
     if line is not None:
         fixed.append(f"interrupts = <{line} {trigger}>")
@@ -98,7 +101,7 @@ STANDARD = Boot("standard", overlays=(PL061, nodes(
     node("slow", 5, "debounce-interval = <2000>"),
     node("tutorial", 6, "debounce-interval = <20>", 'alloclab,method = "vmalloc"',
          "alloclab,size = <12288>", 'alloclab,gfp = "kernel+zero"', 'label = "front door"',
-         compatible="yang,mydevice", trigger=3),
+         compatible="yang,mydevice", trigger=RISING),
     node("interrupt", 7, "debounce-interval = <0>", 'alloclab,gfp = "atomic"',
          'alloclab,context = "hard"'))))
 STANDARD_NODES = ["button", "fast", "interrupt", "slow", "tutorial"]

@@ -131,8 +131,8 @@ def test_unbind_drops_presses_that_wait(guest, lab):
     assert button.counters("edges") == (1,)
 
 
-def test_node_that_names_another_trigger_is_bound_again(guest, lab):
-    # Both edges: the kernel compares it with what the line has since the request before.
+def test_node_that_names_a_rising_edge_is_bound_again(guest, lab):
+    # The kernel compares it with what the line has since the request before.
     for _ in range(2):
         lab.rebind("tutorial")
         assert bound(guest, "tutorial")
@@ -141,7 +141,7 @@ def test_node_that_names_another_trigger_is_bound_again(guest, lab):
 
 @pytest.mark.edges
 @pytest.mark.core
-def test_request_that_fails_gives_the_trigger_back(guest, lab):
+def test_request_that_fails_leaves_the_trigger(guest, lab):
     irq = lab.button("tutorial").irq()
     guest.sh(f"echo tutorial >{DRIVER}/unbind; insmod /root/alloclab_refuse.ko irq={irq}")
     for _ in range(2):

@@ -20,6 +20,12 @@ ENXIO, E2BIG, EBUSY, EINVAL = 6, 7, 16, 22
 BAD = {
     "no-interrupts": (None, [], "interrupts", "missing", ["interrupts-extended"], ENXIO),
     "half-a-cell": (None, ["interrupts = [00 04]"], "interrupts", "00 04", ["interrupt"], ENXIO),
+    "both-edges": (None, ["interrupts = <4 3>"], "interrupts", "00 00 00 04 00 00 00 03",
+                   ["both edges", "falling edge, 2", "rising edge, 1"], EINVAL),
+    "high-level": (None, ["interrupts-extended = <&gpio 4 4>"], "interrupts-extended",
+                   "00 00 00 04 00 00 00 04", ["high level", "falling edge, 2"], EINVAL),
+    "low-level": (None, ["interrupts = <4 8>"], "interrupts", "00 00 00 04 00 00 00 08",
+                  ["low level", "falling edge, 2", "rising edge, 1"], EINVAL),
     "method-unknown": (4, ['alloclab,method = "malloc"'],
                        "alloclab,method", '"malloc"', METHODS, EINVAL),
     "method-empty": (4, ['alloclab,method = ""'], "alloclab,method", '""', METHODS, EINVAL),

@@ -4,6 +4,7 @@
  * call, from rust/kunit.rs.
  */
 #include "../../rust/helpers.c"
+#include "../../rust/line.c"
 
 #include <linux/sched.h>
 #include <linux/vmstat.h>
