@@ -22,7 +22,8 @@ use crate::{
     },
     rules::{
         Context,
-        Request, //
+        Request,
+        Zeroes, //
     },
     rust::gfp::{
         Gfp,
