@@ -179,18 +179,30 @@ def forget_others(versions):
                 shutil.rmtree(path)
 
 
+def interface_of(form):
+    """The interface that a form is of: has_NAME_FORM, with a file rust/compat/NAME.rs."""
+    names = [path.stem for path in CLONE.glob("rust/compat/*.rs")
+             if form.startswith(f"has_{path.stem}_")]
+    return max(names, key=len, default=form.removeprefix("has_"))
+
+
 def compare(results, known):
-    """Add to the results what is new in the interfaces, as against the preferred kernel's."""
+    """Add to the results each interface that differs from the preferred kernel's, and say it."""
     for result in results:
         mine = result.pop("cfg")
         base = known.get(result["row"], known.get(rows()[0][0]))
         result["interfaces"] = None
-        if mine is not None and base is not None:
-            result["interfaces"] = {"new": sorted(mine - base), "gone": sorted(base - mine)}
-            for what, names in result["interfaces"].items():
-                if names:
-                    say(f"canary: {result['version']}, row {result['row']}: {what}: "
-                        f"{', '.join(names)}")
+        if mine is None or base is None:
+            continue
+        differ = result["interfaces"] = {}
+        for what, forms in (("new", mine - base), ("gone", base - mine)):
+            for form in sorted(forms):
+                entry = differ.setdefault(interface_of(form), {"new": [], "gone": []})
+                entry[what].append(form)
+        for name, entry in differ.items():
+            say(f"canary: {result['version']}, row {result['row']}: interface {name}: "
+                f"{', '.join(entry['new']) or 'none'} in place of "
+                f"{', '.join(entry['gone']) or 'none'}")
 
 
 def preferred_interfaces(preferred):

@@ -31,7 +31,7 @@ touch "$ALLOCLAB_CACHE/kernels/$row-$VERSION/stamp"
 echo 'error: an interface that is gone' >out/log/module-build.log
 ! [ -e "$RESULTS/$VERSION.does-not-build" ] || exit 1
 mkdir -p "out/build/$row"
-touch "out/build/$row/alloclab.ko"
+[ -e "$RESULTS/$VERSION.no-module" ] || touch "out/build/$row/alloclab.ko"
 cp "$RESULTS/$VERSION.interfaces" "out/build/$row/interfaces.rsp" 2>/dev/null || :
 if [ "$1" = kunit ]; then
     cat "$RESULTS/$VERSION.kunit" 2>/dev/null || echo '5 passed, 0 failed'
@@ -162,6 +162,15 @@ def test_no_tests(tree, archive):
     assert canary(tree)[0] == 1
 
 
+def test_no_module(tree, archive):
+    """Nothing is built where there is no module, whatever was said."""
+    fill(archive, V734, V741)
+    result(tree, f"{V741}.no-module")
+    status, answer, *_ = canary(tree)
+    assert status == 1
+    assert [kernel["built"] for kernel in answer["kernels"]] == [False, False]
+
+
 @pytest.mark.parametrize("there", [True, False], ids=["empty", "dead"])
 def test_nothing(tree, archive, there):
     """Nothing could be fetched."""
@@ -197,16 +206,21 @@ def test_interfaces(tree, archive):
     fill(archive, V734, V741)
     tree.run("apt-get", "update")
     tree.resolve()
-    result(tree, f"{V734}.interfaces", "--cfg has_probe_data\n--cfg has_old\n"
-                                       "--check-cfg=cfg(has_probe_data)\n")
-    result(tree, f"{V741}.interfaces", "--cfg has_probe_data\n--cfg=has_new\n")
+    (tree.directory / "rust/compat").mkdir(parents=True)
+    for name in ("dma", "probe", "probe_data"):
+        (tree.directory / f"rust/compat/{name}.rs").touch()
+    known = "".join(f"--check-cfg=cfg({form})\n" for form in (
+        "has_probe_data_new", "has_probe_data_old", "has_probe_old", "has_dma_old"))
+    result(tree, f"{V734}.interfaces", known + "--cfg has_dma_old\n--cfg has_probe_data_old\n")
+    result(tree, f"{V741}.interfaces", known + "--cfg=has_dma_old\n--cfg=has_probe_data_new\n")
     status, _, said = tree.run("scripts/canary.py")[:3]
     answer = json.loads((tree.directory / "out/canary/canary.json").read_text())
     assert status == 0
     for kernel in answer["kernels"]:
-        assert kernel["interfaces"] == {"new": ["has_new"], "gone": ["has_old"]}
-    assert f"canary: {V741}, row debian: new: has_new\n" in said
-    assert f"canary: {V741}, row debian: gone: has_old\n" in said
+        assert kernel["interfaces"] == {
+            "probe_data": {"new": ["has_probe_data_new"], "gone": ["has_probe_data_old"]}}
+    assert (f"canary: {V741}, row debian: interface probe_data: has_probe_data_new in place of "
+            "has_probe_data_old\n") in said
 
 
 def test_again(tree, archive):
