@@ -10,7 +10,8 @@
 #                          needs, and in modules/order the order to load them in
 #   kernel.sh names [COLUMN [WORD]]  prints the rows, or those with such a word, or any,
 #                          in the column test or matrix
-#   kernel.sh missing ROW...  prints name and kind of those that are not in the cache
+#   kernel.sh missing ROW...  prints name, kind and source's directory of those that are not
+#                          in the cache
 #
 # Kernel trees hold absolute paths, so a row is made where it stays and its stamp
 # is written last; a row without a stamp is made anew.
@@ -262,7 +263,7 @@ missing)
 	for row in "${@:2}"; do
 		read_row "$row"
 		read_versions
-		[ -e "$DIR/stamp" ] || printf '%s %s\n' "$NAME" "$KIND"
+		[ -e "$DIR/stamp" ] || printf '%s %s %s\n' "$NAME" "$KIND" "$SOURCE"
 	done
 	exit
 	;;
