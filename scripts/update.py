@@ -35,10 +35,10 @@ def rustc_of(version, release):
 
 
 def row_of(source):
-    """The first row of scripts/kernels that is made of a source."""
+    """The first row of scripts/kernels that is made of a source; None if none is."""
     lines = (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines()
-    return next(line.split()[0] for line in lines
-                if not line.startswith("#") and line.split()[2:3] == [source])
+    return next((line.split()[0] for line in lines
+                 if not line.startswith("#") and line.split()[2:3] == [source]), None)
 
 
 def try_out(source, line):
@@ -83,8 +83,9 @@ def update(source):
 
 
 def main():
-    """Update every source; return the exit status."""
-    good = [update(source) for source in dict.fromkeys(name for name, *_ in tested())]
+    """Update every source that a row is made of; return the exit status."""
+    sources = dict.fromkeys(source for source, *_ in tested())
+    good = [update(source) for source in sources if row_of(source)]
     return 0 if all(good) else 1
 
 

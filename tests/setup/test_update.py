@@ -121,13 +121,16 @@ def test_another_rustc(tree, archive, rustc, built):
 def test_own(tree, archive):
     """A source of one series stays in it; what was built is booted through the demo too."""
     (tree.directory / "scripts/kernels").write_text("6.18 own 6.18 gcc test -\n")
-    tree.name([("6.18", "6.18.15-1", SNAPSHOT, "-")])
+    # No row is made of the other.
+    other = ("6.19", "6.19.0-1", SNAPSHOT, "-")
+    tree.name([other, ("6.18", "6.18.15-1", SNAPSHOT, "-")])
     for version in ("6.18.15-1", "6.18.20-1", "6.19.1-1"):
         archive.source(version)
     archive.index()
     assert update(tree)[0] == 0
     assert called(tree) == ["task.sh build 6.18", "demo.py --kernel=6.18"]
-    assert named(tree) == [("6.18", "6.18.20-1", "-"), ("6.18", "6.18.15-1", "-")]
+    assert named(tree) == [("6.19", "6.19.0-1", "-"), ("6.18", "6.18.20-1", "-"),
+                           ("6.18", "6.18.15-1", "-")]
 
 
 def test_series_of_stock(tree, archive):
