@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the node of a device says of its first interrupt, as the interrupt core would read it. In C,
- * as the `kernel` crate knows no interrupt domains. Called by rust/line.rs.
+ * as the `kernel` crate knows neither interrupt domains nor deferred probes. Read by rust/line.rs.
  */
 #include <linux/device.h>
 #include <linux/irq.h>
@@ -52,4 +52,18 @@ unsigned int alloclab_trigger_of_node(const struct device *dev, unsigned int *ir
 
 	of_node_put(args.np);
 	return trigger & IRQ_TYPE_SENSE_MASK;
+}
+
+/*
+ * Says why the device's probe is deferred, in silence: for the kernel's list of deferred devices,
+ * and for its log once it has waited long enough.
+ */
+void alloclab_wait_for_controller(const struct device *dev)
+{
+	struct of_phandle_args args;
+
+	if (!dev->of_node || of_irq_parse_one(dev->of_node, 0, &args))
+		return;
+	dev_err_probe(dev, -EPROBE_DEFER, "interrupts: waits for the driver of %pOF\n", args.np);
+	of_node_put(args.np);
 }

@@ -32,6 +32,7 @@ extern "C" {
     fn alloclab_irq_is_nested(irq: c_uint) -> bool;
     fn alloclab_irq_trigger(irq: c_uint) -> c_uint;
     fn alloclab_trigger_of_node(dev: *const bindings::device, irq: *mut c_uint) -> c_uint;
+    fn alloclab_wait_for_controller(dev: *const bindings::device);
 }
 
 /// When a line interrupts, in the numbers of firmware and of the interrupt core: `IRQ_TYPE_NONE`,
@@ -102,7 +103,8 @@ impl fmt::Display for Line {
 
 /// Finds the interrupt of a device that has a node; one that has none has no interrupt either.
 ///
-/// Its trigger is one edge. What is wrong with it is logged, unless it may still come.
+/// Its trigger is one edge. What is wrong with it is logged, unless it may still come: then the
+/// kernel is told what it waits for.
 pub(super) fn find(pdev: &platform::Device<Bound>) -> Result<Option<(IrqRequest<'_>, Line)>> {
     let dev: &Device<Bound> = pdev.as_ref();
     if dev.fwnode().is_none() {
@@ -119,7 +121,10 @@ pub(super) fn find(pdev: &platform::Device<Bound>) -> Result<Option<(IrqRequest<
     check(dev, asked, mapped)?;
 
     let request = pdev.optional_irq_by_index(0).inspect_err(|e| {
-        if *e != EPROBE_DEFER {
+        if *e == EPROBE_DEFER {
+            // SAFETY: The device is valid while `dev` is borrowed.
+            unsafe { alloclab_wait_for_controller(raw) };
+        } else {
             // An error is of a property that cannot be read, which is logged, too.
             let _ = refuse(dev, Errno(*e));
         }
