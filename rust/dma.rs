@@ -119,7 +119,7 @@ impl CoherentBuffer {
         if size == 0 {
             return Err(EINVAL);
         }
-        let (coherent, start) = alloc(dev, size, without_warning(gfp).flags())?;
+        let (coherent, start) = alloc(dev, size, without_warning(gfp).flags()?)?;
         let start = NonNull::new(start).ok_or(ENOMEM)?;
         let usable = size.next_multiple_of(PAGE_SIZE);
 

@@ -210,12 +210,12 @@ impl Gfp {
         all.filter(move |modifier| self.has(*modifier))
     }
 
-    /// Returns the flags for the `kernel` crate; words that it does not have are left out.
-    pub(crate) fn flags(self) -> Flags {
-        let base = self.base.flags().unwrap_or(GFP_KERNEL);
-        self.modifiers()
-            .filter_map(|modifier| modifier.flags())
-            .fold(base, |flags, modifier| flags | modifier)
+    /// Returns the flags for the `kernel` crate, or `EINVAL` if it does not have one of the words.
+    pub(crate) fn flags(self) -> Result<Flags> {
+        let base = self.base.flags().ok_or(EINVAL)?;
+        self.modifiers().try_fold(base, |flags, modifier| {
+            Ok(flags | modifier.flags().ok_or(EINVAL)?)
+        })
     }
 
     /// Returns the bits of C's `gfp_t`.

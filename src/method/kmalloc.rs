@@ -48,7 +48,7 @@ impl Allocate for Kmalloc {
     }
 
     fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
-        KBuffer::new(request.size, request.gfp.flags())
+        KBuffer::new(request.size, request.gfp.flags()?)
     }
 }
 

@@ -53,7 +53,7 @@ impl Allocate for Kvmalloc {
     }
 
     fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
-        KVBuffer::new(request.size, request.gfp.flags()).map(Either)
+        KVBuffer::new(request.size, request.gfp.flags()?).map(Either)
     }
 }
 

@@ -34,6 +34,6 @@ impl Allocate for Kzalloc {
     }
 
     fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
-        KBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags())
+        KBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags()?)
     }
 }

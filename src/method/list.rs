@@ -88,8 +88,8 @@ impl Link {
     ///
     /// The box comes first: if it cannot be had, `head` stays where it is freed iteratively.
     fn push(head: &mut Option<Link>, weight: usize, request: &Request) -> Result {
-        let kernel = request.gfp.flags();
-        let atomic = request.gfp.with_base(Base::Atomic).flags();
+        let kernel = request.gfp.flags()?;
+        let atomic = request.gfp.with_base(Base::Atomic).flags()?;
         let mut record = |name| {
             let next = head.take();
             Record { name, weight, next }

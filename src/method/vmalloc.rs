@@ -43,6 +43,6 @@ impl Allocate for Vmalloc {
     }
 
     fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
-        VBuffer::new(request.size, request.gfp.flags())
+        VBuffer::new(request.size, request.gfp.flags()?)
     }
 }

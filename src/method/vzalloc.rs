@@ -37,6 +37,6 @@ impl Allocate for Vzalloc {
     }
 
     fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
-        VBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags())
+        VBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags()?)
     }
 }

@@ -57,7 +57,10 @@ mod tests {
             Selection,
             Size, //
         },
-        rules::Context,
+        rules::{
+            Context,
+            Takes, //
+        },
         rust::gfp::{
             Base,
             Gfp,
@@ -187,7 +190,8 @@ mod tests {
             ("atomic+nowarn", GFP_ATOMIC | __GFP_NOWARN),
             ("nowait+zero+account", GFP_NOWAIT | __GFP_ZERO | account),
         ] {
-            assert!(parse_gfp(text.as_bytes()).is_ok_and(|gfp| gfp.flags() == flags));
+            let gfp = parse_gfp(text.as_bytes()).map_err(|invalid| invalid.errno());
+            assert!(gfp.and_then(Gfp::flags).is_ok_and(|found| found == flags));
         }
 
         for (base, may_sleep) in [
@@ -202,6 +206,21 @@ mod tests {
             (Base::Dma32, true),
         ] {
             assert_eq!(base.may_sleep(), may_sleep);
+        }
+    }
+
+    #[test]
+    fn gfp_has_no_flags_for_words_that_the_kernel_crate_lacks() {
+        let lacks = |gfp: Gfp| gfp.flags().is_err_and(|e| e == EINVAL);
+
+        for base in Base::ALL {
+            let known = Takes::CRATE.bases.contains(base);
+            assert_eq!(lacks(Gfp::KERNEL.with_base(*base)), !known);
+
+            for modifier in Modifier::ALL {
+                let known = known && Takes::CRATE.modifiers.contains(modifier);
+                assert_eq!(lacks(Gfp::KERNEL.with_base(*base).with(*modifier)), !known);
+            }
         }
     }
 
