@@ -31,7 +31,7 @@ use crate::rust::{
 const STRETCH: Delta = Delta::from_millis(10);
 
 /// So many nanoseconds of work are a microsecond of the pause that follows: a tenth.
-const NS_A_MICROSECOND: i64 = 10_000;
+const NS_A_MICROSECOND: u32 = 10_000;
 
 /// Stands for "no edge yet" among the nanoseconds since probe.
 const NEVER: i64 = i64::MIN;
@@ -83,12 +83,17 @@ impl Stretch {
 
     /// Returns how long the work, which goes on at `now_ns`, is to pause, if it is to. Any context.
     ///
-    /// The longer a single press takes, the longer the stretch becomes, and so does the pause. The
-    /// difference is right across a wrap of the counter.
+    /// The longer a single press takes, the longer the stretch becomes, and so does the pause, up to
+    /// what four seconds of work cost. The difference is right across a wrap of the counter.
     pub(crate) fn pause(&mut self, now_ns: i64) -> Option<Delta> {
         let start_ns = *self.start_ns.get_or_insert(now_ns);
         let worked_ns = now_ns.wrapping_sub(start_ns);
-        (worked_ns >= STRETCH.as_nanos()).then(|| Delta::from_micros(worked_ns / NS_A_MICROSECOND))
+        if worked_ns < STRETCH.as_nanos() {
+            return None;
+        }
+        // Within 32 bits: kernels of 32 bits have no division of more.
+        let worked_ns = u32::try_from(worked_ns).unwrap_or(u32::MAX);
+        Some(Delta::from_micros(i64::from(worked_ns / NS_A_MICROSECOND)))
     }
 
     /// Begins anew at `now_ns`, after a pause. Any context.

@@ -32,6 +32,8 @@ mod tests {
 
     const WINDOW_NS: i64 = 5_000_000;
     const STRETCH_NS: i64 = 10_000_000;
+    /// What a tenth of the longest work is taken from, in nanoseconds.
+    const LONGEST_NS: i64 = u32::MAX as i64;
 
     fn debounce() -> Debounce {
         Debounce::new(Delta::from_micros(WINDOW_NS / 1000))
@@ -225,11 +227,15 @@ mod tests {
                 (STRETCH_NS, true),
                 (STRETCH_NS + 1, true),
                 (100 * STRETCH_NS, true),
+                (LONGEST_NS, true),
+                (LONGEST_NS + 1, true),
+                (100 * LONGEST_NS, true),
             ] {
                 let pause = stretch.pause(start.wrapping_add(gap));
                 assert_eq!(pause.is_some(), over);
-                // A tenth of the work, however long it took.
-                let length = if over { gap / 10_000 * 1000 } else { 0 };
+                // A tenth of the work, in whole microseconds.
+                let tenth = i64::from(gap.min(LONGEST_NS) as u32 / 10_000 * 1000);
+                let length = if over { tenth } else { 0 };
                 assert_eq!(pause.map_or(0, Delta::as_nanos), length);
             }
 
@@ -282,7 +288,7 @@ mod tests {
             |length| {
                 pauses += 1;
                 // A tenth, in whole microseconds, of that and of what little came around it.
-                fit &= length.as_nanos() > took.get() / 10 - 1000;
+                fit &= 10 * (length.as_nanos() + 1000) > took.get();
             },
         );
         // The first press begins the stretch, and after the last there is nothing to pause for.

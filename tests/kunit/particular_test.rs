@@ -67,6 +67,10 @@ mod tests {
         },
         rust::{
             fixed::FixedBuffer,
+            limits::{
+                KMALLOC_MAX_SIZE,
+                MAX_PAGE_ORDER, //
+            },
             mempool::{
                 Element,
                 Pool,
@@ -142,7 +146,7 @@ mod tests {
         for (size, line) in [
             (100, c_str!("got kmalloc memory")),
             // More than kmalloc has.
-            (16 << 20, c_str!("got vmalloc memory")),
+            (KMALLOC_MAX_SIZE.bytes() + 1, c_str!("got vmalloc memory")),
         ] {
             let held = states.alloc(Method::Kvmalloc, device.bound(), &request(size))?;
             let lines = remarks(&held)?;
@@ -161,7 +165,7 @@ mod tests {
         let mut hogs = KVVec::with_capacity(1 << 20, GFP_KERNEL)?;
 
         // The page allocator is used up, as far as those may who do not wait.
-        for order in (0..=10).rev() {
+        for order in (0..=Pages::order_of(MAX_PAGE_ORDER.bytes())).rev() {
             while let Ok(pages) = Pages::new(PAGE_SIZE << order, nowait) {
                 hogs.push(pages, GFP_NOWAIT)?;
             }
