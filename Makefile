@@ -6,13 +6,10 @@
 # Rows of scripts/kernels; what a target does without is said in `make help`.
 KERNEL :=
 
-# A build in place, for any prepared kernel tree, with none of our set-up.
+# For any prepared kernel tree, with none of our set-up.
 ifeq ($(origin KDIR),command line)
-modules:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
-
-clean:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+modules clean:
+	+@scripts/kdir.sh $@ "$(KDIR)"
 
 .PHONY: modules clean
 else

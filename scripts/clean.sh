@@ -21,6 +21,7 @@ clean_clone() {
 	find . -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.rmeta' -o -name '*.dtb' \
 		-o -name '*.dtbo' -o -name '.*.d' -o -name modules.order \
+		-o -name interfaces.rsp -o -name interfaces.log -o -name '*.long-type-*.txt' \
 		-o -name Module.symvers \) -exec rm -f {} +
 	find . -path ./.git -prune -o -type d \( -name __pycache__ -o -name .pytest_cache \) \
 		-prune -exec rm -rf {} +

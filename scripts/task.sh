@@ -6,32 +6,44 @@
 set -euo pipefail
 . scripts/lib.sh
 . scripts/archive.sh
+. scripts/tree.sh
 
 # build ROW [VARIABLE=VALUE...]: the modules, into out/build/ROW.
 build() {
-	local row=$1 dir out=$PWD/out/build/$1 version compile
+	local row=$1 dir out=$PWD/out/build/$1 reason version compile
 
 	shift
+	refuse_built_in_place
 	dir=$(scripts/kernel.sh dir "$row")
+	reason=$(refusal "$dir/build" rustc)
+	[ -z "$reason" ] || die "kernel $row: $reason"
 	mkdir -p "$out"
 	compile=(make -C "$dir/build" M="$PWD" MO="$out" -j"$(nproc)" "$@" modules)
 	version=$(sed -n 's/^VERSION=//p' "$dir/row")
-	if is_tested "$version"; then
-		step "module: build for $row" "${compile[@]}"
-	elif ! step -s "module: build for $row" "${compile[@]}"; then
-		newer_than_tree "$version" "out/log/module-build-for-$row.log"
+	if ! step -s "module: build for $row" "${compile[@]}"; then
+		is_tested "$version" || newer_than_tree "$version"
+		compiler_said "out/log/module-build-for-$row.log"
+		exit 1
 	fi
 }
 
 # A module that does not build for a kernel that this tree does not know.
-newer_than_tree() { # VERSION LOG
+newer_than_tree() { # VERSION
 	say "alloclab: kernel $1 is newer than this tree, and the module does not build for it." \
 		"It is known to work with $(names_tested backports). To take one of these: use a" \
 		"newer state of this repository, which may name others, or set ALLOCLAB_SNAPSHOTS" \
 		"to the address of an archive's dated copies, with @SNAPSHOTID@ where the time" \
 		"belongs, and run 'make update'. The compiler said:"
-	awk '/^(error|warning)|(error|warning):/ { said = 1 } said' "$2" | head -n 200 >&2
-	exit 1
+}
+
+# What stopped a build: the interfaces that the kernel has in no known form, or else what
+# the compiler said first.
+compiler_said() { # LOG
+	local said
+
+	said=$(grep '^alloclab: ' "$1" ||
+		awk '/^(error|warning)|(error|warning):/ { said = 1 } said && n++ < 200' "$1")
+	say "${said:-$(tail -n 60 -- "$1")}"
 }
 
 # remarks ROW...: what was taken in place of the kernels that this tree prefers, said

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A copy of this tree, and builds in it for any kernel's tree."""
+
+import re
+import shutil
+import subprocess
+
+from row import CLONE
+
+
+class Clone:
+    """What of this tree a build reads, in a directory of its own."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        ignore = shutil.ignore_patterns("__pycache__")
+        for part in ("src", "rust", "scripts", "tests"):
+            shutil.copytree(CLONE / part, directory / part, ignore=ignore)
+        for part in ("Kbuild", "Makefile"):
+            shutil.copy(CLONE / part, directory)
+        self.out = directory / "out/build/kdir"
+        self.module = directory / "alloclab.ko"
+
+    def files(self):
+        """What is in it, without what is in out/."""
+        paths = [path.relative_to(self.directory) for path in self.directory.rglob("*")]
+        return {str(path) for path in paths if path.parts[0] != "out"}
+
+    def build(self, kernel, *arguments):
+        """Have the module built for a kernel's tree; return (the status, the messages)."""
+        done = subprocess.run(["make", f"KDIR={kernel}", *arguments], cwd=self.directory,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        return done.returncode, done.stderr
+
+
+def ours(said):
+    """Of what was said the lines that are ours."""
+    return [line for line in said.splitlines() if line.startswith("alloclab: ")]
+
+
+def replace(path, pattern, replacement):
+    """Replace a pattern in a file, or in a copy of what the link there leads to."""
+    text, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), flags=re.M)
+    assert count, f"{path}: {pattern}"
+    path.unlink()
+    path.write_text(text, encoding="utf-8")
