@@ -14,10 +14,10 @@ use kernel::{
     prelude::*, //
 };
 
-#[cfg(kernel_7_2)]
+#[cfg(not(has_coherent_allocation))]
 use kernel::dma::Coherent;
 
-#[cfg(not(kernel_7_2))]
+#[cfg(has_coherent_allocation)]
 use kernel::{
     alloc::flags::__GFP_ZERO,
     dma::CoherentAllocation, //
@@ -67,11 +67,11 @@ impl fmt::Display for ShownDmaAddress {
 }
 
 /// The `kernel` crate's owner.
-#[cfg(kernel_7_2)]
+#[cfg(not(has_coherent_allocation))]
 type Raw = Coherent<[u8]>;
 
 /// The `kernel` crate's owner.
-#[cfg(not(kernel_7_2))]
+#[cfg(has_coherent_allocation)]
 type Raw = CoherentAllocation<u8>;
 
 /// Adds `+nowarn` to flags that do not sleep.
@@ -87,7 +87,7 @@ pub(super) fn without_warning(gfp: Gfp) -> Gfp {
 }
 
 /// Allocates by the `kernel` crate's owner.
-#[cfg(kernel_7_2)]
+#[cfg(not(has_coherent_allocation))]
 fn alloc(dev: &BoundDevice, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
     let raw: Raw = Coherent::zeroed_slice(dev, size, flags)?;
     let start = raw.as_mut_ptr().cast();
@@ -95,7 +95,7 @@ fn alloc(dev: &BoundDevice, size: usize, flags: Flags) -> Result<(Raw, *mut u8)>
 }
 
 /// Allocates by the `kernel` crate's owner.
-#[cfg(not(kernel_7_2))]
+#[cfg(has_coherent_allocation)]
 fn alloc(dev: &BoundDevice, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
     let mut raw = Raw::alloc_coherent(dev, size, flags | __GFP_ZERO)?;
     let start = raw.start_ptr_mut();
@@ -135,9 +135,9 @@ impl CoherentBuffer {
 
     /// Returns the device's address of the first byte.
     pub(crate) fn dma_address(&self) -> ShownDmaAddress {
-        #[cfg(kernel_7_3)]
+        #[cfg(has_coherent_dma_address)]
         return ShownDmaAddress(self.coherent.dma_address());
-        #[cfg(not(kernel_7_3))]
+        #[cfg(not(has_coherent_dma_address))]
         return ShownDmaAddress(self.coherent.dma_handle());
     }
 }

@@ -21,7 +21,7 @@ use kernel::{
 
 use super::line::Line;
 
-#[cfg(not(kernel_7_3))]
+#[cfg(has_threaded_handler_with_device)]
 use kernel::device::{
     Bound,
     Device, //
@@ -75,7 +75,7 @@ impl<H: Halves> Handler<H> {
     }
 }
 
-#[cfg(kernel_7_3)]
+#[cfg(has_threaded_handler_alone)]
 impl<H: Halves> ThreadedHandler for Handler<H> {
     fn handle(&self) -> ThreadedIrqReturn {
         self.run_hard()
@@ -86,7 +86,7 @@ impl<H: Halves> ThreadedHandler for Handler<H> {
     }
 }
 
-#[cfg(not(kernel_7_3))]
+#[cfg(has_threaded_handler_with_device)]
 impl<H: Halves> ThreadedHandler for Handler<H> {
     fn handle(&self, _dev: &Device<Bound>) -> ThreadedIrqReturn {
         self.run_hard()
@@ -97,10 +97,10 @@ impl<H: Halves> ThreadedHandler for Handler<H> {
     }
 }
 
-#[cfg(kernel_7_3)]
+#[cfg(has_threaded_registration_bound)]
 type Registration<'a, H> = ThreadedRegistration<'a, Handler<H>>;
 
-#[cfg(not(kernel_7_3))]
+#[cfg(has_threaded_registration_devres)]
 type Registration<H> = ThreadedRegistration<Handler<H>>;
 
 /// A requested interrupt; dropping it frees it, and leaves the line's trigger as it is.
@@ -108,11 +108,11 @@ type Registration<H> = ThreadedRegistration<Handler<H>>;
 /// The drop sleeps until neither half runs and every wake-up of the thread half was carried out.
 #[pin_data]
 pub(crate) struct Interrupt<'a, H: Halves> {
-    #[cfg(kernel_7_3)]
+    #[cfg(has_threaded_registration_bound)]
     #[pin]
     registration: Registration<'a, H>,
 
-    #[cfg(not(kernel_7_3))]
+    #[cfg(has_threaded_registration_devres)]
     #[pin]
     registration: Registration<H>,
 
@@ -143,10 +143,10 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         let flags = line.trigger() | Flags::NO_THREAD;
 
         // SAFETY: The caller drops the registration.
-        #[cfg(kernel_7_3)]
+        #[cfg(has_threaded_registration_bound)]
         let registration = unsafe { Registration::new(request, flags, name, handler) };
 
-        #[cfg(not(kernel_7_3))]
+        #[cfg(has_threaded_registration_devres)]
         let registration = Registration::new(request, flags, name, handler);
 
         try_pin_init!(Self {

@@ -7,7 +7,7 @@
 //!
 //! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
 
-#[cfg(kernel_7_2)]
+#[cfg(has_platform_driver_data)]
 use core::marker::PhantomData;
 
 use core::ptr::NonNull;
@@ -63,11 +63,11 @@ extern "C" {
 }
 
 /// The device that probe gets.
-#[cfg(kernel_7_2)]
+#[cfg(has_platform_driver_data)]
 type CoreDevice<'a> = platform::Device<Core<'a>>;
 
 /// The device that probe gets.
-#[cfg(not(kernel_7_2))]
+#[cfg(has_platform_driver_box)]
 type CoreDevice<'a> = platform::Device<Core>;
 
 /// What a driver provides; `Self` is its data for one device.
@@ -202,14 +202,14 @@ impl<T: Driver> Drop for Assembly<'_, T> {
 }
 
 /// Adapts [`Driver`] to the driver trait of this kernel version.
-#[cfg(kernel_7_2)]
+#[cfg(has_platform_driver_data)]
 struct Adapter<T>(PhantomData<T>);
 
 /// Adapts [`Driver`] to the driver trait of this kernel version, where it is the driver data too.
-#[cfg(not(kernel_7_2))]
+#[cfg(has_platform_driver_box)]
 struct Adapter<T: Driver>(#[expect(dead_code)] Assembly<'static, T>);
 
-#[cfg(kernel_7_2)]
+#[cfg(has_platform_driver_data)]
 impl<T: Driver> platform::Driver for Adapter<T> {
     type IdInfo = ();
     type Data<'bound> = Assembly<'bound, T>;
@@ -227,7 +227,7 @@ impl<T: Driver> platform::Driver for Adapter<T> {
     }
 }
 
-#[cfg(not(kernel_7_2))]
+#[cfg(has_platform_driver_box)]
 impl<T: Driver> platform::Driver for Adapter<T> {
     type IdInfo = ();
     const OF_ID_TABLE: Option<of::IdTable<()>> = Some(T::OF_ID_TABLE);
@@ -339,14 +339,14 @@ fn top_directory(name: &'static CStr) -> Option<Dir> {
 /// Makes the table of device-tree nodes that a driver drives.
 macro_rules! of_device_table {
     ($table:ident, $alias:ident, [$($compatible:expr),* $(,)?]) => {
-        #[cfg(kernel_7_3)]
+        #[cfg(has_of_device_table_of_three)]
         kernel::of_device_table!(
             $table,
             (),
             [$((kernel::of::DeviceId::new($compatible), ())),*]
         );
 
-        #[cfg(not(kernel_7_3))]
+        #[cfg(has_of_device_table_of_four)]
         kernel::of_device_table!(
             $table,
             $alias,

@@ -150,12 +150,15 @@ licence() {
 	return "$bad"
 }
 
-# src/ is safe Rust and knows no kernel versions.
+# src/ is safe Rust and knows no kernel versions or interfaces.
 safe() {
 	local keyword='\bunsafe[[:space:]]*([({]|fn\b|impl\b|trait\b|extern\b)'
 
-	! sed 's|//.*||' "$@" | grep -E "$keyword" && ! grep -nE '\bkernel_[0-9]' "$@"
+	! sed 's|//.*||' "$@" | grep -E "$keyword" && ! grep -nE '\b(kernel_[0-9]|has_[a-z_]+\))' "$@"
 }
+
+# Names that begin with two underscores are the kernel crate's own; one is C's.
+private() { ! sed 's|//.*||' "$@" | grep -E '\b__[a-z]' | grep -v '\b__this_module\b'; }
 
 # methods TABLE README: both have the same methods in the same order.
 methods() {
@@ -195,6 +198,7 @@ check "src/: at most $SRC_LINES lines" lines "$SRC_LINES" < <(files '*.rs' | gre
 check "others: at most $OTHER_LINES lines" lines "$OTHER_LINES" \
 	< <(files '*.rs' '*.c' '*.sh' '*.py' | grep -E '^(rust|tests|scripts)/')
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
+check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
 check "README: table of methods" methods < <(printf '%s\n' src/method.rs README.md)
 echo "not checked: the style of *.yaml, *.md, *.config and scripts/kernels"
 echo "$passed checks passed, $failed failed"
