@@ -7,6 +7,8 @@
 //!
 //! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
 
+#[cfg(not(has_platform_driver_data))]
+use core::cell::UnsafeCell;
 #[cfg(has_platform_driver_data)]
 use core::marker::PhantomData;
 
@@ -67,7 +69,7 @@ extern "C" {
 type CoreDevice<'a> = platform::Device<Core<'a>>;
 
 /// The device that probe gets.
-#[cfg(has_platform_driver_box)]
+#[cfg(not(has_platform_driver_data))]
 type CoreDevice<'a> = platform::Device<Core>;
 
 /// What a driver provides; `Self` is its data for one device.
@@ -206,8 +208,11 @@ impl<T: Driver> Drop for Assembly<'_, T> {
 struct Adapter<T>(PhantomData<T>);
 
 /// Adapts [`Driver`] to the driver trait of this kernel version, where it is the driver data too.
-#[cfg(has_platform_driver_box)]
-struct Adapter<T: Driver>(#[expect(dead_code)] Assembly<'static, T>);
+///
+/// Some of these kernels drop the driver data after they have released devres. They all call
+/// `unbind` before that, so there the assembly is dropped.
+#[cfg(not(has_platform_driver_data))]
+struct Adapter<T: Driver>(UnsafeCell<Option<Assembly<'static, T>>>);
 
 #[cfg(has_platform_driver_data)]
 impl<T: Driver> platform::Driver for Adapter<T> {
@@ -227,20 +232,48 @@ impl<T: Driver> platform::Driver for Adapter<T> {
     }
 }
 
-#[cfg(has_platform_driver_box)]
+#[cfg(not(has_platform_driver_data))]
+impl<T: Driver> Adapter<T> {
+    /// # Safety
+    ///
+    /// The value must become the driver data of `pdev`, or be dropped before probe returns.
+    unsafe fn new(pdev: &CoreDevice<'_>) -> Result<Self> {
+        // SAFETY: This version's driver data has no lifetime. The reference is used by the
+        // assembly only, which is dropped while the device is bound, hence valid.
+        let pdev = unsafe { &*core::ptr::from_ref(pdev) };
+        // SAFETY: By the safety requirements, or `unbind` drops it, which comes before.
+        let assembly = unsafe { Assembly::new(pdev) }?;
+        Ok(Self(UnsafeCell::new(Some(assembly))))
+    }
+}
+
+#[cfg(not(has_platform_driver_data))]
 impl<T: Driver> platform::Driver for Adapter<T> {
     type IdInfo = ();
     const OF_ID_TABLE: Option<of::IdTable<()>> = Some(T::OF_ID_TABLE);
 
+    #[cfg(has_platform_driver_init)]
+    fn probe(pdev: &platform::Device<Core>, _: Option<&()>) -> impl PinInit<Self, Error> {
+        // Only when there is memory for it to lie in: what fails after `ready` was never ready.
+        pin_init::pin_init_scope(move || {
+            // SAFETY: The driver core makes what this returns the driver data of `pdev`.
+            Ok(unsafe { Self::new(pdev) })
+        })
+    }
+
+    #[cfg(has_platform_driver_box)]
     fn probe(pdev: &platform::Device<Core>, _: Option<&()>) -> Result<Pin<KBox<Self>>> {
-        // SAFETY: This version's driver data has no lifetime. The reference is used by the
-        // assembly only, which is dropped while the device is bound, hence valid.
-        let pdev = unsafe { &*core::ptr::from_ref(pdev) };
         // First, as what fails after `ready` was never ready.
         let place = KBox::new_uninit(GFP_KERNEL)?;
         // SAFETY: What this returns becomes the driver data of `pdev`.
-        let assembly = unsafe { Assembly::new(pdev) }?;
-        Ok(place.write(Self(assembly)).into())
+        let adapter = unsafe { Self::new(pdev) }?;
+        Ok(place.write(adapter).into())
+    }
+
+    fn unbind(_: &platform::Device<Core>, this: Pin<&Self>) {
+        // SAFETY: The driver core calls this once, and nothing else looks into the cell of driver
+        // data that was handed over.
+        drop(unsafe { (*this.0.get()).take() });
     }
 }
 
