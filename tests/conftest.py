@@ -86,6 +86,7 @@ def fixture_row(request):
     return Row.find(request.config.getoption("--row"))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """Take this run's share; run modules that share a guest one after the other."""
     share, _, shares = config.getoption("--share").partition("/")
