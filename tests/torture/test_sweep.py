@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The fault sweep of load, bind, unbind, unload and the files; sweep.py says what a sweep is."""
 
-from detectors import unreferenced
 from lab import DEBUGFS, DRIVER, READABLE
 from sweep import (COLD, KINDS, KMEMLEAK, MAP_IRQ, NODE, SWEPT, WRONG, check_works, chosen, files,
                    fresh, left_out, told, works)
@@ -239,7 +238,3 @@ def test_files_with_something_held(guest, sweep, full):
 
 def test_no_operation_was_left_out(table):
     assert left_out(table) == set()
-
-
-def test_nothing_leaked(guest):
-    assert unreferenced(guest) == ""

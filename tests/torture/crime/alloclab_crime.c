@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Commits one crime against the kernel's memory rules when it is loaded, and then refuses to load.
- * The torture tests load it on the debug kernel, once a boot, to prove that each detector detects.
+ * The torture tests load it on the debug kernel, once each, to prove that each detector detects.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
