@@ -109,7 +109,7 @@ def test_every_method_by_real_edges(button, able):
 @pytest.mark.hard
 @pytest.mark.edges
 def test_cycle_in_hard_context(lab, hard, able):
-    hard.inject(2 * len(able[0]), cpus="0", gap_us=20000)
+    hard.inject(2 * len(able[0]), cpus="0", gap_us=100000)
     events = lab.events("interrupt")
     assert in_order(events)
     assert [event.method for event in events if event.what == "allocated"] == able[0]
