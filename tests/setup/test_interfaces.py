@@ -66,6 +66,12 @@ def chosen(path):
     return [line.removeprefix("--cfg=") for line in lines if line.startswith("--cfg=")]
 
 
+def unfinished(tree):
+    """Have a build end after the probes, which is all that some tests wait for."""
+    root = tree.directory / "src/alloclab.rs"
+    root.write_text('compile_error!("so far");\n', encoding="utf-8")
+
+
 def test_interface_and_not_the_number(mixed, tree):
     """The tree says 7.2; all its interfaces but one are newer, and each is found."""
     status, said = tree.build(mixed)
@@ -103,12 +109,21 @@ def test_failed_control(mixed, tree):
     assert "error[" not in said
 
 
+def test_newest_form(mixed, tree):
+    """Of two forms that compile, the first is taken: an old one may compile for any reason."""
+    unfinished(tree)
+    (tree.directory / "rust/compat/made_up.rs").write_text(
+        "//! Made up.\n\n/// new\n#[cfg(has_made_up_new)]\nmod form {}\n\n"
+        "/// old\n#[cfg(has_made_up_old)]\nmod form {}\n", encoding="utf-8")
+    assert "so far" in tree.build(mixed)[1]
+    cfgs = chosen(tree.out / "interfaces.rsp")
+    assert [cfg for cfg in cfgs if "made_up" in cfg] == ["has_made_up_new"]
+
+
 def test_probes_run_once(mixed, tree):
     """A second build compiles no probe; a changed probe, metadata or flag has all compiled."""
     made = tree.out / "interfaces.rsp"
-    # What comes after the probes is not what this test waits for.
-    root = tree.directory / "src/alloclab.rs"
-    root.write_text('compile_error!("so far");\n', encoding="utf-8")
+    unfinished(tree)
 
     def runs(*arguments):
         before = made.stat().st_mtime_ns if made.is_file() else 0
