@@ -154,7 +154,8 @@ licence() {
 safe() {
 	local keyword='\bunsafe[[:space:]]*([({]|fn\b|impl\b|trait\b|extern\b)'
 
-	! sed 's|//.*||' "$@" | grep -E "$keyword" && ! grep -nE '\b(kernel_[0-9]|has_[a-z_]+\))' "$@"
+	! sed 's|//.*||' "$@" | grep -E "$keyword" &&
+		! grep -nE '\b(kernel_[0-9]|has_[a-z_]+\))' "$@"
 }
 
 # Names that begin with two underscores are the kernel crate's own; one is C's.

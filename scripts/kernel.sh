@@ -42,7 +42,8 @@ read_row() {
 		[[ $word =~ ^($what)$ ]] || wrong "tests '$word'" "${what//|/, }"
 	done
 	[[ $KIND-${CONFIG:-} =~ ^(stock--|own-[^-].*)$ ]] ||
-		wrong "kind '$KIND' with the config '${CONFIG:-}'" "stock with -, own with fragments"
+		wrong "kind '$KIND' with the config '${CONFIG:-}'" \
+			"stock with -, own with fragments"
 }
 
 # wrong WHAT ALLOWED...: a row of the table is not right.

@@ -134,7 +134,8 @@ own_config() { # BUILD FRAGMENT
 	printf '%s\n' "export ARCH = $KARCH" "export CROSS_COMPILE = $CROSS" \
 		'include Makefile' >"$1/GNUmakefile" &&
 		make -C "$SOURCE" O="$1" ARCH="$KARCH" CROSS_COMPILE="$CROSS" allnoconfig &&
-		(cd "$1" && ARCH=$KARCH "$SOURCE/scripts/kconfig/merge_config.sh" -m .config "$2") &&
+		(cd "$1" &&
+			ARCH=$KARCH "$SOURCE/scripts/kconfig/merge_config.sh" -m .config "$2") &&
 		make -C "$1" olddefconfig &&
 		took_effect "$1/.config" "$2"
 }
@@ -171,7 +172,8 @@ own_busybox() {
 	rm -rf "$build" && mkdir "$build" &&
 		env -C "$build" apt-get -q "${APT[@]}" source busybox &&
 		cp "$build"/busybox-*/debian/config/pkg/static "$build/.config" &&
-		make -C "$build"/busybox-*/ O="$build" ARCH="$KARCH" CROSS_COMPILE="$CROSS" oldconfig &&
+		make -C "$build"/busybox-*/ O="$build" ARCH="$KARCH" CROSS_COMPILE="$CROSS" \
+			oldconfig &&
 		make -C "$build" ARCH="$KARCH" CROSS_COMPILE="$CROSS" -j"$(nproc)" busybox &&
 		mv "$build/busybox" "$1/busybox" && rm -r "$build"
 }

@@ -83,8 +83,8 @@ impl Stretch {
 
     /// Returns how long the work, which goes on at `now_ns`, is to pause, if it is to. Any context.
     ///
-    /// The longer a single press takes, the longer the stretch becomes, and so does the pause, up to
-    /// what four seconds of work cost. The difference is right across a wrap of the counter.
+    /// The longer a single press takes, the longer the stretch becomes, and so does the pause, up
+    /// to what four seconds of work cost. The difference is right across a wrap of the counter.
     pub(crate) fn pause(&mut self, now_ns: i64) -> Option<Delta> {
         let start_ns = *self.start_ns.get_or_insert(now_ns);
         let worked_ns = now_ns.wrapping_sub(start_ns);
