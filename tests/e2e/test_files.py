@@ -248,8 +248,9 @@ def test_stats_format(button):
     button.set(method="vmalloc", size=8192)
     button.software_press(5)
     latency = r"\d+,\d+,\d+"
-    lines = ["label: button", "edges: 0", "presses: 5", "bounces: 0", "deferred: 0", "allocs: 3",
-             "frees: 2", "failures: 0", "bytes_held: 8192", "next: [a-z_]+"]
+    lines = ["label: button", "edges: 0", "edges_in: hardirq=0 softirq=0 thread=0", "presses: 5",
+             "bounces: 0", "deferred: 0", "allocs: 3", "frees: 2", "failures: 0",
+             "bytes_held: 8192", "next: [a-z_]+"]
     for method in button.methods():
         counts = (3, 2) if method == "vmalloc" else (0, 0)
         lines.append(f"{method}: allocs={counts[0]} frees={counts[1]} failures=0 "
