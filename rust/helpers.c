@@ -12,6 +12,7 @@
 #include <linux/highmem.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/jump_label.h>
 #include <linux/lockdep.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
@@ -192,7 +193,8 @@ bool alloclab_is_zero(const void *start, size_t size)
 
 bool alloclab_kernel_zeroes(void)
 {
-	return want_init_on_alloc(0) || want_init_on_free();
+	/* Not by a branch: the kernel warns where it has no memory for a module's branches. */
+	return static_key_enabled(&init_on_alloc) || static_key_enabled(&init_on_free);
 }
 
 bool alloclab_is_vmalloc(const void *start)
