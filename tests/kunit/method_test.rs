@@ -272,9 +272,15 @@ mod tests {
         /// So many bytes are allocated and freed; at most so many may be on their way back.
         const BYTES: usize = 16 << 20;
         const ON_THE_WAY: usize = 6 << 20;
+        /// KASAN keeps freed objects: mempool's until something else may wait for memory, and as
+        /// many of list's small nodes as there are bytes here. There kmemleak finds what is lost.
+        const KEPT_BY_KASAN: [Method; 2] = [Method::Mempool, Method::List];
 
         let bench = Bench::new()?;
         for method in Method::ALL {
+            if cfg!(CONFIG_KASAN) && KEPT_BY_KASAN.contains(method) {
+                continue;
+            }
             let limit = method.rules().limit.bytes();
             let size = limit.min(1 << 20);
             let usable = bench.alloc(*method, size, Gfp::KERNEL)?.facts().usable;
