@@ -26,7 +26,8 @@ from row import Row  # noqa: E402
 
 
 MARKERS = [
-    "core: also run where only the core of the tests is",
+    "core: what a kernel must do at least: load, press, refuse, unbind and rmmod while held",
+    "wide: beyond the core what depends on the kernel's interfaces, sizes and contexts",
     "storm: the one storm of edges that make test runs beyond the core",
     "storms: storms of edges",
     "edges: of nodes, and of what their lines do",

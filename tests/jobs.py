@@ -24,13 +24,13 @@ from junit import Case  # noqa: E402
 from row import Row, RowError  # noqa: E402
 
 # The marks of end-to-end tests that are words of scripts/kernels too.
-MARKS = ["core", "storm", "storms"]
+MARKS = ["core", "wide", "storm", "storms"]
 # What stands for a mark where the failure is of the run itself.
 RUN = "run"
 # Where a row runs all end-to-end tests: so many guests, each with its share of the test modules.
 SHARES = 2
 # About how many seconds the tests of a row take: only for which begins first.
-SECONDS = {"all": 150, "core": 70, "debug": 200, "setup": 60, "kunit": 15}
+SECONDS = {"all": 240, "core": 60, "wide": 150, "debug": 240, "setup": 240, "kunit": 20}
 # One more than the smallest supported machine has processors: a guest often waits.
 GUESTS = 3
 SILENCE_SECONDS = 8
@@ -210,7 +210,7 @@ def e2e_jobs(row, words, out, expression=None, but=()):
     chosen = " or ".join(marks)
     if but:
         chosen = f"({chosen}) and not ({' or '.join(but)})"
-    seconds = SECONDS["debug" if row.variety == "debug" else "core"]
+    seconds = SECONDS["debug" if row.variety == "debug" else "wide" if "wide" in words else "core"]
     return [Tests(row, "e2e", "", out, seconds, [*options, "-m", chosen])]
 
 

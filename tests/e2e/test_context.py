@@ -9,7 +9,7 @@ from events import READY
 from lab import DRIVER, DROPPED, PROBE_FAILED, STANDARD, STANDARD_NODES
 
 BOOT = STANDARD
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.wide
 STORM = 20000
 LIMIT = 100
 TRACING = "/sys/kernel/tracing"
@@ -85,6 +85,7 @@ def test_who_can(able):
         assert refused[method] in (None, "the vmalloc family may sleep")
 
 
+@pytest.mark.core
 @pytest.mark.hard
 @pytest.mark.edges
 def test_every_method_by_real_edges(button, able):
@@ -258,6 +259,7 @@ def test_unbind_in_a_storm(guest, lab, hard):
     assert balance(hard)["failures"] == 0 and lab.loaded()
 
 
+@pytest.mark.core
 @pytest.mark.hard
 def test_refused(button, able):
     button.set(method="kmalloc")
@@ -300,6 +302,7 @@ def test_flags_that_every_method_refuses_there(button):
         assert re.fullmatch("every method refuses it, as " + SLEEPS.format(r"\w+", FLAGS), said)
 
 
+@pytest.mark.core
 @pytest.mark.preempt_rt
 def test_preempt_rt_has_the_thread_only(guest, lab, button):
     button.set(gfp="atomic")

@@ -79,7 +79,7 @@ def test_real_edges_are_slower_than_the_window(lab):
     assert button.counters("edges", "presses", "bounces") == (4, 4, 0)
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_edges_are_counted_where_they_come(lab, button):
     for _ in range(3):
         button.press()

@@ -8,7 +8,7 @@ import pytest
 from lab import STANDARD
 
 BOOT = STANDARD
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.wide
 # All that the kernel crate's flags have.
 CRATE = {"kernel", "atomic", "nowait", "+zero", "+nowarn", "+account"}
 VMALLOC = ("vmalloc", "vzalloc", "raw_vmalloc")

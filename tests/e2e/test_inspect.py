@@ -8,7 +8,7 @@ import pytest
 from lab import DRIVER, STANDARD
 
 BOOT = STANDARD
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.wide
 MIB = 1 << 20
 # What is particular to a method.
 DETAILS = {

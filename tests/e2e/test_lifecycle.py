@@ -57,7 +57,7 @@ def test_load_and_unload_many_times(guest, lab):
     assert whats == ["allocated", "freed", "allocated", "freed"] * 20
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_open_file_makes_rmmod_say_busy(guest, lab, button):
     for file in FILES:
         redirect = ">" if file == "press" else "<"
@@ -140,7 +140,7 @@ def test_node_that_names_a_rising_edge_is_bound_again(guest, lab):
 
 
 @pytest.mark.edges
-@pytest.mark.core
+@pytest.mark.wide
 def test_request_that_fails_leaves_the_trigger(guest, lab):
     irq = lab.button("tutorial").irq()
     guest.sh(f"echo tutorial >{DRIVER}/unbind; insmod /root/alloclab_refuse.ko irq={irq}")

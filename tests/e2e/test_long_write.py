@@ -8,7 +8,7 @@ import pytest
 from lab import PL061, Boot, node, nodes
 
 BOOT = Boot("long-write", cpus=1, overlays=(PL061, nodes(node("other", 4))))
-pytestmark = [pytest.mark.core, pytest.mark.edges]
+pytestmark = [pytest.mark.wide, pytest.mark.edges]
 MEASURED = re.compile(r"begins\nwindows=(\d+) starved=(\d+) ")
 
 

@@ -8,7 +8,7 @@ import pytest
 from lab import STANDARD
 
 BOOT = STANDARD
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.wide
 
 
 def field(path, name):
@@ -41,11 +41,13 @@ def test_no_tests_in_the_module(row):
     assert "kunit" not in symbols.lower()
 
 
+@pytest.mark.core
 def test_built_for_this_kernel(row, guest):
     assert guest.sh("uname -r").strip() == row.release
     assert field(row.product("alloclab.ko"), "vermagic")[0].split()[0] == row.release
 
 
+@pytest.mark.core
 def test_what_the_kernel_has(row, guest):
     config = row.config()
     kunit = guest.run("test -d /sys/kernel/debug/kunit").status == 0
@@ -61,6 +63,7 @@ def test_what_the_kernel_has(row, guest):
         assert not row.image_is_packaged()
 
 
+@pytest.mark.core
 def test_module_is_known_by_its_name(lab):
     assert lab.guest.sh("ls /sys/module/alloclab/drivers").split() == ["platform:alloclab"]
     assert lab.loaded()

@@ -7,7 +7,7 @@ from events import REMARKS
 from lab import DRIVER, STANDARD, errno
 
 BOOT = STANDARD
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.wide
 NAME = "alloclab.0"
 DEVICE = f"/sys/bus/platform/devices/{NAME}"
 READY = "ready: no line, debounce 5 ms, method cycle"
@@ -29,6 +29,7 @@ def test_none_unless_it_is_asked_for(guest, lab):
     assert guest.run(f"ls -d {DEVICE} {DRIVER}/{NAME}").status != 0
 
 
+@pytest.mark.core
 def test_ready_without_a_line(guest, lab, button):
     assert lab.texts(NAME) == [READY]
     assert guest.run(f"test -e {DEVICE}/of_node").status != 0
@@ -40,6 +41,7 @@ def test_ready_without_a_line(guest, lab, button):
     assert button.counters("edges", "presses", "bounces") == (0, 0, 0)
 
 
+@pytest.mark.core
 def test_every_method_by_its_file(lab, button):
     methods = button.methods()
     for method in methods:
@@ -67,6 +69,7 @@ def test_refusals(button):
     assert button.refused("size", str(1 << 40), "E2BIG")
 
 
+@pytest.mark.core
 def test_unbind_and_rmmod_while_held(guest, lab, button):
     button.software_press()
     guest.sh(f"echo {NAME} >{DRIVER}/unbind")

@@ -9,7 +9,7 @@ from events import ADDRESS
 from lab import DEBUGFS, DRIVER, STANDARD, errno
 
 BOOT = STANDARD
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.wide
 PARAMETERS = "/sys/module/alloclab/parameters"
 HUGE = 1 << 45
 

@@ -9,7 +9,7 @@ from events import ADDRESS, DMA, READY, REMARKS, Event, parse_remark
 from lab import DRIVER, STANDARD
 
 BOOT = STANDARD
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.wide
 # Where one is specified; the others' are what they are. Those of `page` and `pages` are pages.
 DEFAULTS = {"kmalloc": 64, "kzalloc": 64, "vmalloc": 4096, "coherent": 1024, "krealloc": 4096,
             "kvmalloc": 256 << 10, "vzalloc": 4096, "raw_kmalloc": 64, "raw_vmalloc": 4096,
@@ -22,6 +22,7 @@ def fixture_defaults(guest):
     return DEFAULTS | {"page": guest.page_size, "pages": 2 * guest.page_size}
 
 
+@pytest.mark.core
 @pytest.mark.edges
 def test_ready_line(lab, button):
     texts = lab.texts(button.name)
@@ -33,6 +34,7 @@ def test_ready_line(lab, button):
     assert re.search(rf"^ *{button.irq()}:.* Edge .*alloclab", interrupts, re.MULTILINE)
 
 
+@pytest.mark.core
 def test_every_method_by_a_press(lab, button, defaults):
     methods = button.methods()
     assert list(DEFAULTS)[:4] == methods[:4] and set(DEFAULTS) <= set(methods)
@@ -102,6 +104,7 @@ def test_vmalloc_is_found_by_grep_and_gone_after_the_free(button):
     assert lines[0] not in after
 
 
+@pytest.mark.core
 def test_rmmod_while_held_frees_and_says_so(lab, button):
     for method in button.methods():
         button.set(method=method)
@@ -157,6 +160,8 @@ def test_the_static_buffer_has_one_holder(lab, button):
     assert button.press().what == "allocated"
 
 
+@pytest.mark.core
+@pytest.mark.excused("debug", "list: 64 MiB of small nodes take KASAN minutes; kmemleak looks")
 def test_nothing_leaks(guest, button):
     def available():
         return int(guest.sh("awk '/^MemAvailable:/ { print $2 }' /proc/meminfo")) >> 10

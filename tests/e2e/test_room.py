@@ -49,7 +49,7 @@ def most(lab, button, event, size):
     return int(match[3])
 
 
-@pytest.mark.core
+@pytest.mark.wide
 @pytest.mark.parametrize("method, gfp", ASKED)
 def test_more_than_is_available(guest, lab, button, method, gfp):
     # All that there is, and far more than is free of it.

@@ -5,7 +5,7 @@ import pytest
 
 from lab import STANDARD
 
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.wide
 BOOT = STANDARD._replace(name="threadirqs", append="threadirqs")
 STORM = 2000
 PRESSES = 4
