@@ -42,6 +42,7 @@ ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is
 # So many tests may have the mark.
 EXCUSED_MOST = 5
 LEARNT = pytest.StashKey()
+NEXT = pytest.StashKey()
 
 
 def pytest_addoption(parser):
@@ -121,9 +122,15 @@ def impossible(item, row):
 
 
 def guest_of(item):
-    """What modules are ordered by that share a guest; tests of set-up have none."""
-    boot = getattr(item.module, "BOOT", STANDARD)
-    return (boot != STANDARD, boot.name)
+    """What modules are ordered by that share a guest; those without BOOT share none."""
+    boot = getattr(item.module, "BOOT", None)
+    return (boot != STANDARD, boot is None, boot.name if boot else "")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Remember which test comes next."""
+    item.session.stash[NEXT] = nextitem
 
 
 @functools.cache
@@ -247,13 +254,15 @@ def fixture_boot(request):
 
 
 @pytest.fixture(scope="module", name="watch")
-def fixture_watch(guests, boot, count, full):
-    """What a guest's detectors have found when a module's tests in it are over.
+def fixture_watch(request, guests, boot, count, full):
+    """What a guest's detectors have found when the tests in it are over.
 
     So long after the tests, what came later than their end is found too.
     """
-    assert boot
     yield
+    following = request.session.stash[NEXT]
+    if following and getattr(following.module, "BOOT", None) == boot:
+        return
     if guests.guest and guests.guest.running:
         found = look_back(guests.guest, rounds=2 if full else 1)
         count("reports", len(found.reports))
