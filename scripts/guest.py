@@ -136,7 +136,7 @@ class Guest:
                 "-mon", "chardev=monitor,mode=control",
                 "-kernel", str(self.row.image), "-initrd", str(initrd), *tree,
                 "-append", f"console={machine.serial}0 rdinit=/init oops=panic panic=-1 "
-                           f"printk.devkmsg=on {self._append}",
+                           f"printk.devkmsg=on {machine.append} {self._append}",
                 "-no-reboot"]
             with open(directory / "qemu", "wb") as said:
                 self._process = subprocess.Popen(
