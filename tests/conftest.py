@@ -318,20 +318,27 @@ def fixture_full(request):
     return request.config.getoption("--scale") == "full"
 
 
-@pytest.fixture(scope="session", name="figures")
-def fixture_figures(request):
-    """What the torture tests count: name -> number, written out at the end."""
+@pytest.fixture(scope="module", name="left_by")
+def fixture_left_by(request):
+    """Where a test module leaves something beside the logs, by how its name is to end."""
+    logs = request.config.getoption("--logs")
+    module = request.path.stem.removeprefix("test_")
+    return lambda what: logs.with_name(f"{logs.name}.{module}.{what}")
+
+
+@pytest.fixture(scope="module", name="figures")
+def fixture_figures(request, left_by):
+    """What a module's torture tests count: name -> number, written out at the end."""
     figures = {}
     start = time.monotonic()
     yield figures
     if not request.config.getoption("--figures"):
         return
     figures["seconds"] = round(time.monotonic() - start)
-    logs = request.config.getoption("--logs")
-    logs.with_name(f"{logs.name}.figures.json").write_text(json.dumps(figures))
+    left_by("figures.json").write_text(json.dumps(figures), encoding="utf-8")
 
 
-@pytest.fixture(scope="session", name="count")
+@pytest.fixture(scope="module", name="count")
 def fixture_count(figures):
     """A function that adds to the figures: count(name, number)."""
     def add(name, number=1):

@@ -220,26 +220,44 @@ def setup_jobs(row, words, out, expression=None):
     return [Tests(row, "setup", "", out, SECONDS["setup"], options)] if "setup" in words else []
 
 
+class Torture(NamedTuple):
+    """A module of the torture tests, as its source says it."""
+
+    runs: dict      # variety of the kernel -> about how many seconds in quick scale
+    boot: str       # how it wants its guest
+
+
 def torture_modules():
-    """The modules of the torture tests: name -> variety of the kernel -> about how many seconds."""
+    """The modules of the torture tests by name."""
     found = {}
     for path in sorted(HERE.glob("torture/test_*.py")):
-        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "RUNS":
-                found[path.stem.removeprefix("test_")] = ast.literal_eval(statement.value)
-                break
-        else:
-            raise RowError(f"{path}: does not say in RUNS on which kernels it runs")
+        said = {ast.unparse(statement.targets[0]): statement.value
+                for statement in ast.parse(path.read_text(encoding="utf-8")).body
+                if isinstance(statement, ast.Assign)}
+        for name in ("RUNS", "BOOT"):
+            if name not in said:
+                raise RowError(f"{path}: has no {name}: on which kernels, and in what guest")
+        found[path.stem.removeprefix("test_")] = Torture(ast.literal_eval(said["RUNS"]),
+                                                         ast.unparse(said["BOOT"]))
     return found
 
 
 def torture_jobs(row, words, out, scale, expression=None):
-    """The torture tests that are for a row, where its words name them."""
+    """The torture tests that are for a row, where its words name them.
+
+    In quick scale, where a boot takes as long as the tests, those share one that want the same.
+    """
+    if "torture" not in words:
+        return []
+    groups = {}
+    for name, module in torture_modules().items():
+        if row.variety in module.runs:
+            group = module.boot if scale == "quick" else name
+            groups.setdefault(group, {})[name] = module.runs[row.variety]
     options = [f"--scale={scale}", "--figures", *(["-k", expression] if expression else [])]
-    return [Tests(row, "torture", name, out, runs[row.variety],
-                  [f"tests/torture/test_{name}.py", *options])
-            for name, runs in torture_modules().items()
-            if "torture" in words and row.variety in runs]
+    return [Tests(row, "torture", "+".join(group), out, sum(group.values()),
+                  [*(f"tests/torture/test_{name}.py" for name in group), *options])
+            for group in groups.values()]
 
 
 def run_jobs(jobs, progress):

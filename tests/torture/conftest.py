@@ -11,12 +11,11 @@ AUTOPROBE = "/sys/bus/platform/drivers_autoprobe"
 
 
 @pytest.fixture(scope="module", name="table")
-def fixture_table(request):
+def fixture_table(left_by):
     """The table of a module, left beside the logs."""
     table = Table()
     yield table
-    logs = request.config.getoption("--logs")
-    logs.with_name(f"{logs.name}.sites.txt").write_text(str(table), encoding="utf-8")
+    left_by("sites.txt").write_text(str(table), encoding="utf-8")
 
 
 @pytest.fixture(name="sweep")
