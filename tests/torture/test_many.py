@@ -13,7 +13,7 @@ from lab import CHIP, DEBUGFS, PL061, Boot, bank, node, nodes
 BUTTONS = 64
 # Presses of each button: (quick, full).
 PRESSES = {"own": (20, 300), "debug": (2, 40)}
-CPUS = {"own": ([4], [1, 2, 4]), "debug": ([4], [1, 2, 4])}
+CPUS = {"own": ([4], [1, 2, 4]), "debug": ([2], [1, 2, 4])}
 SECONDS = 600
 LOST_SECONDS = 120
 # Every method but the one that has one buffer for all buttons.
