@@ -7,6 +7,26 @@ import subprocess
 
 from row import CLONE
 
+# The root of a module that does nothing: its build leaves the same files, and is quick.
+SMALL = """//! Small.
+use kernel::prelude::*;
+
+module! {
+    type: Small,
+    name: "alloclab",
+    description: "Nothing",
+    license: "GPL",
+}
+
+struct Small;
+
+impl kernel::Module for Small {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Small)
+    }
+}
+"""
+
 
 class Clone:
     """What of this tree a build reads, in a directory of its own."""
@@ -20,6 +40,10 @@ class Clone:
             shutil.copy(CLONE / part, directory)
         self.out = directory / "out/build/kdir"
         self.module = directory / "alloclab.ko"
+
+    def shrink(self):
+        """Have it be a small module, where only what a build leaves is asked for."""
+        (self.directory / "src/alloclab.rs").write_text(SMALL, encoding="utf-8")
 
     def files(self):
         """What is in it, without what is in out/."""
