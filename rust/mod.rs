@@ -11,6 +11,7 @@ pub(crate) mod bound;
 pub(crate) mod buffer;
 pub(crate) mod context;
 pub(crate) mod debugfs;
+pub(crate) mod decimal;
 pub(crate) mod devm;
 pub(crate) mod dma;
 pub(crate) mod dma_pool;

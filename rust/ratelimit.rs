@@ -36,6 +36,8 @@ use kernel::{
     }, //
 };
 
+use super::decimal::Decimal;
+
 /// How many lines were dropped, and the timer that tells it.
 #[pin_data]
 struct Dropped {
@@ -50,7 +52,11 @@ impl Dropped {
     fn tell(&self) {
         let lines = self.lines.xchg(0, Relaxed);
         if lines > 0 {
-            dev_warn!(self.dev, "burst of events: {lines} lines dropped\n");
+            dev_warn!(
+                self.dev,
+                "burst of events: {} lines dropped\n",
+                Decimal(lines)
+            );
         }
     }
 }

@@ -24,6 +24,7 @@ use kernel::{
 
 use crate::rust::{
     context::Place,
+    decimal::Decimal,
     interrupt::Wake, //
 };
 
@@ -124,6 +125,7 @@ impl fmt::Display for Edges {
             softirq,
             thread,
         } = self;
+        let [hardirq, softirq, thread] = [*hardirq, *softirq, *thread].map(Decimal);
         f.write_fmt(fmt!("hardirq={hardirq} softirq={softirq} thread={thread}"))
     }
 }

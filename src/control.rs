@@ -30,6 +30,7 @@ use crate::{
             Text,
             TEXT_BYTES, //
         },
+        decimal::Decimal,
         lockdown,
         memory::Run,
         schedule::cond_resched, //
@@ -181,9 +182,9 @@ fn show_live(device: &Device, m: &SeqFile) {
     seq_print!(m, "zeroed: {}\n", held.zeroed());
     seq_print!(m, "gfp: {}\n", held.request.gfp);
     seq_print!(m, "context: {}\n", held.request.context);
-    seq_print!(m, "alloc_ns: {}\n", held.alloc_ns);
-    seq_print!(m, "age_ns: {}\n", held.age_ns());
-    seq_print!(m, "press: {}\n", held.press);
+    seq_print!(m, "alloc_ns: {}\n", Decimal(held.alloc_ns));
+    seq_print!(m, "age_ns: {}\n", Decimal(held.age_ns()));
+    seq_print!(m, "press: {}\n", Decimal(held.press));
 }
 
 /// Shows the runs of the held pages: place of the first in the allocation, its page frame number,
@@ -215,14 +216,22 @@ fn show_stats(device: &Device, m: &SeqFile) {
     let bytes_held = toggle.held().map_or(0, |held| held.facts.size);
 
     show_label(device, m);
-    seq_print!(m, "edges: {}\n", edges.total());
+    seq_print!(m, "edges: {}\n", Decimal(edges.total()));
     seq_print!(m, "edges_in: {edges}\n");
-    seq_print!(m, "presses: {}\n", toggle.presses());
-    seq_print!(m, "bounces: {bounces}\n");
-    seq_print!(m, "deferred: {deferred}\n");
-    seq_print!(m, "allocs: {}\n", stats.total(|stats| stats.allocs));
-    seq_print!(m, "frees: {}\n", stats.total(|stats| stats.frees));
-    seq_print!(m, "failures: {}\n", stats.total(|stats| stats.failures));
+    seq_print!(m, "presses: {}\n", Decimal(toggle.presses()));
+    seq_print!(m, "bounces: {}\n", Decimal(bounces));
+    seq_print!(m, "deferred: {}\n", Decimal(deferred));
+    seq_print!(
+        m,
+        "allocs: {}\n",
+        Decimal(stats.total(|stats| stats.allocs))
+    );
+    seq_print!(m, "frees: {}\n", Decimal(stats.total(|stats| stats.frees)));
+    seq_print!(
+        m,
+        "failures: {}\n",
+        Decimal(stats.total(|stats| stats.failures))
+    );
     seq_print!(m, "bytes_held: {bytes_held}\n");
     seq_print!(m, "next: {}\n", toggle.next().name());
 

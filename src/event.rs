@@ -17,7 +17,10 @@ use crate::{
         Method,
         Reason, //
     },
-    rust::errno::Errno, //
+    rust::{
+        decimal::Decimal,
+        errno::Errno, //
+    }, //
 };
 
 /// What happened, shown as a line of the kernel log.
@@ -60,7 +63,8 @@ impl fmt::Display for Event {
                 if let Some(dma_address) = facts.dma_address {
                     f.write_fmt(fmt!(", dma {dma_address},"))?;
                 }
-                f.write_fmt(fmt!(" in {ns} ns ({why}){}", layout.for_log()))
+                let (ns, layout) = (Decimal(*ns), layout.for_log());
+                f.write_fmt(fmt!(" in {ns} ns ({why}){layout}"))
             }
             Self::Freed {
                 method,
@@ -69,9 +73,10 @@ impl fmt::Display for Event {
                 ns,
                 why,
             } => f.write_fmt(fmt!(
-                "{}: freed {} in {ns} ns ({why})",
+                "{}: freed {} in {} ns ({why})",
                 method.name(),
-                facts.for_log()
+                facts.for_log(),
+                Decimal(*ns)
             )),
             Self::Freed {
                 method,

@@ -19,6 +19,7 @@ use crate::{
     },
     rust::{
         bound::BoundDevice,
+        decimal::Decimal,
         dma::ShownDmaAddress,
         memory::{
             Owner,
@@ -39,7 +40,7 @@ pub(crate) enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Press(number) => f.write_fmt(fmt!("press {number}")),
+            Self::Press(number) => f.write_fmt(fmt!("press {}", Decimal(*number))),
             Self::Unbind => f.write_str("unbind"),
         }
     }

@@ -7,7 +7,10 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::method::Method;
+use crate::{
+    method::Method,
+    rust::decimal::Decimal, //
+};
 
 /// Each power of two is divided into 2^3 = 8 buckets, so that a value is known to an eighth.
 const SUB_BITS: u32 = 3;
@@ -66,8 +69,8 @@ impl Histogram {
 impl fmt::Display for Histogram {
     /// Shows `p50,p99,max`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (p50, p99) = (self.percentile(50), self.percentile(99));
-        f.write_fmt(fmt!("{p50},{p99},{}", self.max))
+        let [p50, p99, max] = [self.percentile(50), self.percentile(99), self.max].map(Decimal);
+        f.write_fmt(fmt!("{p50},{p99},{max}"))
     }
 }
 
@@ -123,6 +126,7 @@ impl fmt::Display for MethodStats {
             alloc_ns,
             free_ns,
         } = self;
+        let [allocs, frees, failures] = [*allocs, *frees, *failures].map(Decimal);
         f.write_fmt(fmt!("allocs={allocs} frees={frees} failures={failures} "))?;
         f.write_fmt(fmt!("alloc_ns={alloc_ns} free_ns={free_ns}"))
     }

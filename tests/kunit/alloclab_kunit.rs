@@ -19,6 +19,7 @@ include!("../../src/modules.rs");
 mod kunit;
 
 mod button_test;
+mod decimal_test;
 mod handover_test;
 mod method_test;
 mod particular_test;
