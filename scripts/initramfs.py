@@ -29,6 +29,8 @@ mkfifo /run/replies
 cat /run/replies >&3 &
 exec 4>/run/replies
 echo "ready 0" >&4
+# Not in process 1: what a request has left running is its child then, and when that ends, read is
+# interrupted and forgets what it has of the line.
 while read -r token lines <&3; do
     script=
     while [ "$lines" -gt 0 ] && IFS= read -r line <&3; do
@@ -38,7 +40,8 @@ while read -r token lines <&3; do
     done
     (echo 0 >/proc/self/oom_score_adj; eval "$script") </dev/null >&4 2>&1 3>&- 4>&-
     echo "$token $?" >&4
-done
+done &
+wait $!
 poweroff -f
 """
 
