@@ -246,7 +246,7 @@ class Guest:
     def page_size(self):
         """The bytes of a page, as the guest's kernel tells its programs."""
         data = bytes.fromhex(self.sh("od -A n -v -t x1 /proc/self/auxv"))
-        size = 8 if self.row.config().get("64BIT") == "y" else 4
+        size = self.row.word_bytes
         words = [int.from_bytes(data[at:at + size], "little") for at in range(0, len(data), size)]
         return dict(zip(words[::2], words[1::2]))[AT_PAGESZ]
 

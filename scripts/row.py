@@ -91,6 +91,11 @@ class Row:
         """Note that this kernel has booted, for scripts/tidy.sh."""
         (self.directory / "booted").touch()
 
+    @property
+    def word_bytes(self):
+        """The bytes of an address and of a size."""
+        return 8 if self.config().get("64BIT") == "y" else 4
+
     @functools.cache
     def config(self):
         """The kernel's configuration: option without CONFIG_ -> y, m or text."""

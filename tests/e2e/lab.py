@@ -35,8 +35,6 @@ DROPPED = re.compile(r"\bburst of events: (\d+) lines dropped$")
 # As device trees say it.
 RISING, FALLING = 1, 2
 LIMIT = re.compile(r"^(\w+) takes 1 to (\d+) bytes \((.+)\), not (\d+)$")
-# More than any method takes.
-TOO_LARGE = (1 << 64) - 1
 PROBE_FAILED = re.compile(r"^probe with driver alloclab failed with error -(\d+)$")
 
 
@@ -230,8 +228,10 @@ class Button:
         """Each method's largest size and the limit's name, as the refusals say them."""
         start = self.guest.mark()
         methods = self.methods()
+        # More than any method takes.
+        most = (1 << 8 * self.guest.row.word_bytes) - 1
         self.guest.sh(f"cd {self.directory}; echo default >size; for m in {' '.join(methods)}; "
-                      f"do echo $m >method; ! echo {TOO_LARGE} >size || exit; done 2>/dev/null; "
+                      f"do echo $m >method; ! echo {most} >size || exit; done 2>/dev/null; "
                       "echo cycle >method")
         said = [match["text"].partition(" is not valid: ")[2]
                 for match in map(PREFIX.match, self.guest.log_since(start)) if match]

@@ -80,6 +80,7 @@ def test_real_edges_are_slower_than_the_window(lab):
 
 
 @pytest.mark.wide
+@pytest.mark.edges
 def test_edges_are_counted_where_they_come(lab, button):
     for _ in range(3):
         button.press()

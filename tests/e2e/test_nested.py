@@ -6,7 +6,7 @@ import pytest
 from events import READY
 from lab import PL061, Boot, node, nodes
 
-pytestmark = pytest.mark.wide
+pytestmark = [pytest.mark.wide, pytest.mark.edges]
 LINE = 1
 BOOT = Boot("nested", overlays=(PL061, nodes(
     'nested: controller { compatible = "alloclab,nested"; interrupt-controller; '
