@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import record
 from jobs import CLONE, MARKS, RUN, Progress, clear, e2e_jobs, kunit_jobs, run_jobs, stop
@@ -83,7 +84,7 @@ def known_of(name, row, had):
     if found and row and found["kernel"] == row.directory.name:
         return found
     return {"words": [], "kunit": [], "e2e": [], "loaded": False, "page_size": None,
-            "not_possible": [], "seconds": 0}
+            "not_possible": {}, "seconds": 0}
 
 
 def counts(results):
@@ -96,6 +97,7 @@ def result(name, words, row, seconds, known, new):
     cases = [*known["e2e"], *new["e2e"]]
     kunit = [*known["kunit"], *new["kunit"]] if "kunit" in words else []
     e2e = [case["failed"] for case in wanted({"e2e": cases}, words)]
+    reasons = Counter(known["not_possible"]) + Counter(new["not_possible"])
     config = row.config() if row else {}
     rustc = re.search(r"rustc (\S+)", config.get("RUSTC_VERSION_TEXT", ""))
     return {
@@ -109,7 +111,8 @@ def result(name, words, row, seconds, known, new):
         "loaded": bool(known["loaded"] or new["loaded"]),
         "kunit": counts(kunit),
         "e2e": counts(e2e),
-        "not_possible": sorted({*known["not_possible"], *new["not_possible"]}),
+        "not_possible": [f"{why} ({number} {'tests' if number > 1 else 'test'})"
+                         for why, number in sorted(reasons.items())],
         "seconds": round(seconds + known["seconds"] + new["seconds"], 1),
     }
 

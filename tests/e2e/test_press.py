@@ -167,7 +167,7 @@ def test_the_static_buffer_has_one_holder(lab, button):
 
 
 @pytest.mark.core
-@pytest.mark.excused("debug", "list: 64 MiB of small nodes take KASAN minutes; kmemleak looks")
+@pytest.mark.excused("debug", "leaks: with KASAN 64 MiB of list take minutes; kmemleak looks")
 def test_nothing_leaks(guest, button):
     def available():
         return int(guest.sh("awk '/^MemAvailable:/ { print $2 }' /proc/meminfo")) >> 10

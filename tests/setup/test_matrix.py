@@ -78,6 +78,12 @@ def test_only_what_is_asked_for_counts():
     assert matrix.wrong(entry, words) == []
 
 
+def test_reasons_of_both_runs_are_added():
+    had, new = found(["core"], ("core", False)), found(["storms"], ("storms", False))
+    entry = matrix.result("one", ["core", "storms"], ROW, 0.0, had, new)
+    assert entry["not_possible"] == ["no line (4 tests)"]
+
+
 def test_what_make_test_did_not_run_is_missing():
     assert matrix.missing(["core", "storms"], ["core", "storm"]) == ["storms"]
     assert matrix.missing(["kunit", "core"], ["all", "setup"]) == ["kunit"]
