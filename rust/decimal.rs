@@ -17,9 +17,9 @@ pub(crate) struct Decimal(pub(crate) u64);
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if cfg!(target_pointer_width = "64") {
-            f.write_fmt(fmt!("{}", self.0))
+            fmt::Display::fmt(&self.0, f)
         } else {
-            f.write_fmt(fmt!("{}", InParts(self.0)))
+            fmt::Display::fmt(&InParts(self.0), f)
         }
     }
 }

@@ -218,20 +218,16 @@ fn show_stats(device: &Device, m: &SeqFile) {
     show_label(device, m);
     seq_print!(m, "edges: {}\n", Decimal(edges.total()));
     seq_print!(m, "edges_in: {edges}\n");
-    seq_print!(m, "presses: {}\n", Decimal(toggle.presses()));
-    seq_print!(m, "bounces: {}\n", Decimal(bounces));
-    seq_print!(m, "deferred: {}\n", Decimal(deferred));
-    seq_print!(
-        m,
-        "allocs: {}\n",
-        Decimal(stats.total(|stats| stats.allocs))
-    );
-    seq_print!(m, "frees: {}\n", Decimal(stats.total(|stats| stats.frees)));
-    seq_print!(
-        m,
-        "failures: {}\n",
-        Decimal(stats.total(|stats| stats.failures))
-    );
+    for (name, number) in [
+        ("presses", toggle.presses()),
+        ("bounces", bounces),
+        ("deferred", deferred),
+        ("allocs", stats.total(|stats| stats.allocs)),
+        ("frees", stats.total(|stats| stats.frees)),
+        ("failures", stats.total(|stats| stats.failures)),
+    ] {
+        seq_print!(m, "{name}: {}\n", Decimal(number));
+    }
     seq_print!(m, "bytes_held: {bytes_held}\n");
     seq_print!(m, "next: {}\n", toggle.next().name());
 
