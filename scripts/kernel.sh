@@ -96,7 +96,7 @@ read_versions() {
 	[ "$KIND" = own ] || RELEASE=${RELEASE%-arm64}-$FLAVOUR
 	# shellcheck disable=SC2153
 	DEBS=$ALLOCLAB_CACHE/debs/$VERSION
-	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(source_key "$FROM")
+	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(source_key)
 	DIR=$ALLOCLAB_CACHE/kernels/$NAME-$SERIES-$({
 		printf '%s\n' "$NAME" "$KIND" "$FLAVOUR" "$RELEASE" "$VERSION" "$SOURCE"
 		toolchain
@@ -171,7 +171,7 @@ unpack_source() {
 		fi
 		mkdir "$SOURCE.tmp"
 		step "kernel $SERIES: unpack source" \
-			extract_source "$file" "$SOURCE.tmp" "$(left_out "$FROM")"
+			extract_source "$file" "$SOURCE.tmp"
 		mv "$SOURCE.tmp" "$SOURCE"
 		rm "$file"
 		note_made
@@ -223,6 +223,7 @@ make_row() {
 		rm -rf "$DIR"
 		need_mb 1500 "kernel $NAME"
 		mkdir -p "$DIR/build"
+		quick_rustc "$DIR"
 		"make_$KIND"
 		printf '%s\n' "NAME=$NAME" "KIND=$KIND" "ARCH=$ARCH" "RELEASE=$RELEASE" \
 			"VERSION=$VERSION" "SOURCE=$SOURCE" >"$DIR/row"

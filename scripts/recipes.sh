@@ -4,22 +4,13 @@
 # How kernel.sh unpacks a source and makes the two kinds of kernel.  The text of
 # these functions is part of the names of what they make: a change makes anew.
 
-# What no build of ours reads, as patterns of tar; and what the build of an own
-# kernel does not read either.
+# What no build of ours reads, as patterns of tar.
 LEFT_OUT=(
 	'*/Documentation/[!r]*/*' '*/tools/perf/*' '*/tools/testing/selftests/*'
-	'*/drivers/gpu/drm/amd/*.[ch]'
-)
-LEFT_OUT_OWN=(
+	'*/arch/[c-su]*/*.[chS]' '*/arch/[c-su]*/boot/*' '*/sound/*.[ch]'
 	'*/drivers/gpu/*.[ch]' '*/drivers/media/*.[ch]' '*/drivers/net/*.[ch]'
-	'*/drivers/scsi/*.[ch]' '*/sound/*.[ch]'
+	'*/drivers/scsi/*.[ch]'
 )
-
-# left_out SOURCE: the patterns for a source of the table.
-left_out() {
-	printf '%s\n' "${LEFT_OUT[@]}"
-	[[ $1 = backports* ]] || printf '%s\n' "${LEFT_OUT_OWN[@]}"
-}
 
 # Options in which a stock tree may differ from Debian's own build: versions of
 # tools that leave no trace in the layout of data, and what needs a C library for
@@ -42,15 +33,30 @@ source_tar() {
 	esac
 }
 
-extract_source() { # FILE DIR PATTERNS
+extract_source() { # FILE DIR
 	source_tar "$1" | xz -dcT0 |
 		tar -x -f - -C "$2" --strip-components=1 --no-same-owner \
-			--exclude-from=<(printf '%s\n' "$3")
+			--exclude-from=<(printf '%s\n' "${LEFT_OUT[@]}")
 }
 
-# source_key SOURCE: what a source of the table is named after, beside its version.
+# What a source is named after, beside its version.
 source_key() {
-	{ left_out "$1" && declare -f source_tar extract_source; } | digest
+	{ declare -p LEFT_OUT && declare -f source_tar extract_source; } | digest
+}
+
+# quick_rustc DIR: puts a rustc into DIR/bin and that first in PATH.  It leaves out the
+# optimisation of the libraries that the kernel's procedural macros are made of: it costs a
+# minute of computing, and a build runs them for a second.  They run on this machine, at
+# build time; no code of theirs gets into a kernel or a module.
+quick_rustc() {
+	mkdir -p "$1/bin" &&
+	printf '%s\n' '#!/bin/sh' \
+	'case " $* " in' \
+	'*" --crate-type rlib -O "*) set -- "$@" -Copt-level=0 -Cdebug-assertions=no ;;' \
+	'esac' \
+	'exec /usr/bin/rustc "$@"' >"$1/bin/rustc" &&
+		chmod +x "$1/bin/rustc" &&
+		PATH=$1/bin:$PATH
 }
 
 # The configuration and symbols of Debian's build, and its variables without the
@@ -65,10 +71,11 @@ stock_config() { # DEB BUILD
 		sed -i -nE '/^override (ARCH|KERNELRELEASE|CROSS_COMPILE) =/p' "$2/.kernelvariables"
 }
 
+# Without a program that only a vmlinux with BTF needs: none is linked here.
 prepare() { # BUILD
 	make -C "$SOURCE" O="$1" olddefconfig &&
 		same_config "$1" &&
-		make -C "$SOURCE" O="$1" -j"$(nproc)" modules_prepare
+		make -C "$SOURCE" O="$1" -j"$(nproc)" CONFIG_DEBUG_INFO_BTF= modules_prepare
 }
 
 # A module is only safe in the stock kernel if every option is the same.
@@ -187,10 +194,10 @@ own_image() { # BUILD DIR
 recipe() {
 	case $1 in
 	stock-*)
-		declare -p MAY_DIFFER && declare -f stock_config prepare same_config stock_image \
-			add_module stock_modules
+		declare -p MAY_DIFFER && declare -f stock_config quick_rustc prepare same_config \
+			stock_image add_module stock_modules
 		;;
-	own-*) declare -f own_config took_effect own_kernel own_image ;;&
+	own-*) declare -f own_config quick_rustc took_effect own_kernel own_image ;;&
 	own-clang-*) declare -f use_clang keep_clang ;;&
 	own-*-armhf) declare -f own_busybox ;;
 	esac

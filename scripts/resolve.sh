@@ -62,7 +62,7 @@ complete() {
 cached() {
 	local image
 
-	[ -d "$ALLOCLAB_CACHE/sources/$2-$(source_key "$1")" ] || return
+	[ -d "$ALLOCLAB_CACHE/sources/$2-$(source_key)" ] || return
 	if [[ $1 != backports* ]]; then
 		printf '%s\n' "${2%%-*}"
 		return

@@ -13,9 +13,9 @@ from machine import machine_of
 from row import CLONE
 
 # Functions that only name, choose or call: what comes of them is in the keys.
-NO_RECIPES = {"recipes.sh": ["left_out", "source_key", "recipe", "machine_of"],
+NO_RECIPES = {"recipes.sh": ["source_key", "recipe", "machine_of"],
               "root.sh": ["root_packages", "root_key", "stamp_download", "make_root"]}
-KEYS = {"recipes.sh": "source_key backports; source_key 6.18; recipe stock---arm64; "
+KEYS = {"recipes.sh": "source_key; recipe stock---arm64; "
                       "recipe own-clang-armhf",
         "root.sh": "generation() { echo 0; }; root_key amd64"}
 
