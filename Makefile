@@ -17,13 +17,16 @@ else
 enter := scripts/enter.sh
 
 all:
-	@$(enter) -l make scripts/task.sh build $(KERNEL)
+	@$(enter) -l make $(if $(KERNEL),-m) scripts/task.sh build $(KERNEL)
 
 test kunit:
-	@$(enter) -l 'make $@' scripts/task.sh $@ $(KERNEL)
+	@$(enter) -l 'make $@' -m scripts/task.sh $@ $(KERNEL)
 
-demo torture torture-quick matrix check shell update canary:
+demo shell update:
 	@$(enter) -l 'make $@' scripts/task.sh $@
+
+torture torture-quick matrix check canary:
+	@$(enter) -l 'make $@' -m scripts/task.sh $@
 
 press:
 	@$(enter) scripts/press.py

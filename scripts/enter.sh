@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# enter.sh [-l NAME] COMMAND...: runs a command as root in the build root, in the
-# clone, after making whatever is missing.  -l: alone in this clone, as NAME.
+# enter.sh [-l NAME] [-m] COMMAND...: runs a command as root in the build root, in the
+# clone, after making whatever is missing.  -l: alone in this clone, as NAME; -m: with
+# what more tests, checks and kernels for other machines need.
 
 set -euo pipefail
 
 if [ -n "${ALLOCLAB_INSIDE:-}" ]; then
 	[ "${1:-}" != -l ] || shift 2
+	[ "${1:-}" != -m ] || shift
 	exec "$@"
 fi
 
@@ -35,7 +37,12 @@ if [ "$name" = -l ]; then
 	alone=yes
 	shift 2
 fi
-(($#)) || die "usage: scripts/enter.sh [-l NAME] COMMAND..."
+more=
+if [ "${1:-}" = -m ]; then
+	more=yes
+	shift
+fi
+(($#)) || die "usage: scripts/enter.sh [-l NAME] [-m] COMMAND..."
 
 arch=$(host_arch)
 find_cache
@@ -51,4 +58,5 @@ if [ -n "$alone" ]; then
 fi
 use_cache
 make_root "$arch"
+[ -z "$more" ] || add_more "$arch"
 in_root "$ROOT" "$@"

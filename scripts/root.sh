@@ -5,22 +5,29 @@
 # Debian's kernel.  Its name in the cache is a digest of what goes into it; it is
 # made beside and renamed when complete.
 
-# What every host needs; root_packages adds the compilers for other machines.
+# What a kernel, the module and a guest need; root_packages adds the compiler for arm64.
 ROOT_PACKAGES=(
 	# kernel
 	make gcc libc6-dev flex bison bc libelf-dev libssl-dev libdw-dev pahole
-	python3 rustc rust-src bindgen cpio kmod xz-utils clang lld llvm
+	python3 rustc rust-src rustfmt rust-clippy bindgen cpio kmod xz-utils perl mount
 	# guest
-	device-tree-compiler qemu-system-arm qemu-system-x86 dpkg-dev
-	# tests and checks
-	python3-pytest python3-qemu-qmp dt-schema flake8 shellcheck
-	rustfmt rust-clippy perl apt-utils mount
+	device-tree-compiler qemu-system-arm python3-qemu-qmp dpkg-dev
 )
 
-# Documentation and translations are left out, and dpkg need not sync.
+# What tests, checks and kernels for other machines need besides; more_packages adds the
+# compilers.
+MORE_PACKAGES=(
+	clang lld llvm qemu-system-x86
+	python3-pytest dt-schema flake8 shellcheck apt-utils
+)
+
+# Documentation, translations and, of Rust's source, all but its library are left out, and
+# dpkg need not sync.
 ROOT_DPKG=(
 	'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/man/*'
 	'path-exclude=/usr/share/info/*' 'path-exclude=/usr/share/locale/*'
+	'path-exclude=/usr/src/rustc-*/src/tools/*' 'path-exclude=/usr/src/rustc-*/src/doc/*'
+	'path-exclude=/usr/src/rustc-*/compiler/*'
 	force-unsafe-io
 )
 ROOT_APT=(
@@ -33,9 +40,14 @@ ROOT_APT=(
 other_arch() { [ "$1" = amd64 ] && printf 'arm64' || printf 'amd64'; }
 
 root_packages() {
-	printf '%s\n' "${ROOT_PACKAGES[@]}" gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+	printf '%s\n' "${ROOT_PACKAGES[@]}"
+	[ "$1" = arm64 ] || printf '%s\n' gcc-aarch64-linux-gnu
+}
+
+more_packages() {
+	printf '%s\n' "${MORE_PACKAGES[@]}" gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 	if [ "$1" = amd64 ]; then
-		printf '%s\n' gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+		printf '%s\n' libc6-dev-arm64-cross
 	else
 		printf '%s\n' gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 	fi
@@ -45,8 +57,10 @@ root_key() {
 	{
 		printf '%s\n' "$1" "$SUITE" "${ROOT_DPKG[@]}" "${ROOT_APT[@]}"
 		root_packages "$1"
+		more_packages "$1"
 		tested backports | awk 'NR == 1 { print $3 }'
-		declare -f other_arch bootstrap write_sources write_dated fill_root
+		declare -f other_arch bootstrap write_sources write_dated add_packages \
+			fill_root add_more
 		cat scripts/rustc.sh
 	} | digest
 	printf -- '-%s' "$(generation)"
@@ -133,15 +147,23 @@ stamp_download() {
 	done
 }
 
+# add_packages DIR ARCHIVES NAME PACKAGE...: installs packages in a root.
+add_packages() {
+	local apt=(apt-get -y -o Dir::Cache::archives="$2")
+
+	mkdir -p "$2/partial"
+	step -d -w "$2" "build root: download $3" \
+		in_root "$1" "${apt[@]}" --download-only install "${@:4}"
+	step "build root: install $3" in_root "$1" "${apt[@]}" install "${@:4}"
+	rm -rf "$2"
+}
+
 # fill_root ARCH DIR ARCHIVES: the packages, and a static busybox for guests of either arch.
 fill_root() {
-	local apt=(apt-get -y -o Dir::Cache::archives="$3") packages
+	local packages
 
 	mapfile -t packages < <(root_packages "$1")
-	step -d -w "$3" "build root: download packages" \
-		in_root "$2" "${apt[@]}" --download-only install "${packages[@]}"
-	step "build root: install packages" \
-		in_root "$2" "${apt[@]}" install "${packages[@]}"
+	add_packages "$2" "$3" packages "${packages[@]}"
 	# shellcheck disable=SC2016
 	step -d "build root: busybox for the guests" in_root "$2" sh -ec '
 		mkdir -p /usr/lib/alloclab
@@ -152,6 +174,26 @@ fill_root() {
 			cp $arch/usr/bin/busybox /usr/lib/alloclab/busybox-$arch
 		done'
 	in_root "$2" scripts/rustc.sh
+}
+
+# add_more ARCH: adds the packages of more_packages to the complete root, if need be.  The
+# root may be old by then and have versions in its lists that the archive has no more.
+# Where an earlier run was ended in the middle, dpkg first completes what that began.
+add_more() {
+	local packages
+
+	[ ! -e "$ROOT/etc/alloclab-more" ] || return 0
+	hold "$ROOT.lock" "the build root"
+	if [ ! -e "$ROOT/etc/alloclab-more" ]; then
+		need_mb 3500 "set-up for tests"
+		mapfile -t packages < <(more_packages "$1")
+		in_root "$ROOT" dpkg --configure -a >&2 || :
+		step -d "build root: current lists" in_root "$ROOT" apt-get -q update
+		add_packages "$ROOT" "$ROOT.debs" "packages for tests" "${packages[@]}"
+		: >"$ROOT/etc/alloclab-more"
+		note_made
+	fi
+	release
 }
 
 # make_root ARCH: sets ROOT to the complete root, which is made if need be.
@@ -172,17 +214,15 @@ make_root() {
 		release
 		return
 	fi
-	say "First run: about 600 MB are downloaded and up to 5 GB of disk used in" \
+	say "First run: about 600 MB are downloaded and up to 3 GB of disk used in" \
 		"$ALLOCLAB_CACHE (make test: 860 MB, 6 GB)."
-	need_mb 5500 "set-up"
+	need_mb 3500 "set-up"
 	tmp=$ROOT.tmp
 	if [ -e "$tmp" ]; then
 		step "build root: remove what an ended run left" ns_rm "$tmp"
 	fi
-	mkdir -p "$ROOT.debs/partial"
 	step "build root: base system" bootstrap "$arch" "$tmp"
 	fill_root "$arch" "$tmp" "$ROOT.debs"
-	rm -rf "$ROOT.debs"
 	: >"$tmp/etc/alloclab-used"
 	mv "$tmp" "$ROOT"
 	note_made
