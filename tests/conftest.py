@@ -48,6 +48,8 @@ NEXT = pytest.StashKey()
 def pytest_addoption(parser):
     """Which row to run on."""
     parser.addoption("--row", default="debian", help="a row of scripts/kernels")
+    parser.addoption("--driver", default="alloclab", choices=["alloclab", "alloclab_peer"],
+                     help="the module under test: the driver, or the one in C")
     parser.addoption("--share", default="1/1", metavar="N/M",
                      help="only each M-th test module, beginning with the N-th")
     parser.addoption("--scale", default="full", choices=["quick", "full"],
@@ -161,8 +163,9 @@ def program_for_guest(source, tools):
 class Guests:
     """The guest of the tests that run now; another one ends it."""
 
-    def __init__(self, row, logs, files, learnt):
+    def __init__(self, row, driver, logs, files, learnt):
         self.row = row
+        self.driver = driver
         self.learnt = learnt
         self.logs = logs
         self.files = files
@@ -193,6 +196,7 @@ class Guests:
                 self.failed[boot.name] = error
                 raise
             guest.excused = []
+            guest.driver = self.driver
             self.guest = guest
             self.boot = boot
             self.guest.sh("chmod +x /root/*")
@@ -213,7 +217,8 @@ class Guests:
 @pytest.fixture(scope="session", name="guests")
 def fixture_guests(request, row):
     """The guests of this run, with the programs and modules that its tests may use."""
-    modules = ["alloclab", "alloclab_inject", "alloclab_nested", "alloclab_refuse"]
+    driver = request.config.getoption("--driver")
+    modules = [driver, "alloclab_inject", "alloclab_nested", "alloclab_refuse"]
     programs = [*HERE.glob("e2e/*.c")]
     if any(item.path.parent.name == "torture" for item in request.session.items):
         modules.append("alloclab_crime")
@@ -224,7 +229,8 @@ def fixture_guests(request, row):
     for source in programs:
         program = program_for_guest(source, machine_of(row).tools)
         files[f"root/{program.name}"] = program
-    guests = Guests(row, request.config.getoption("--logs"), files, request.config.stash[LEARNT])
+    guests = Guests(row, driver, request.config.getoption("--logs"), files,
+                    request.config.stash[LEARNT])
     yield guests
     guests.end()
 

@@ -18,7 +18,6 @@ CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
 DRIVER = "/sys/bus/platform/drivers/alloclab"
 # Whatever is bound with it, and however slow the kernel.
 LOAD_SECONDS = 120
-UNLOAD = "{ ! grep -q '^alloclab ' /proc/modules || rmmod alloclab; }"
 ERRORS = {
     "Invalid argument": "EINVAL",
     "Argument list too long": "E2BIG",
@@ -113,20 +112,24 @@ class Lab:
         self.start = guest.mark()
         self.leaked_bytes = 0
         self.first = "button" if guest.row.tree else "alloclab.0"
+        self.driver = guest.driver
+        self.file = f"/root/{self.driver}.ko"
+        self.is_loaded = f"grep -q '^{self.driver} ' /proc/modules"
+        self.removal = f"{{ ! {self.is_loaded} || rmmod {self.driver}; }}"
 
     def loaded(self):
         """Whether the module is loaded."""
-        return self.guest.run("grep -q '^alloclab ' /proc/modules").status == 0
+        return self.guest.run(self.is_loaded).status == 0
 
     def load(self, parameters=""):
         """insmod; where no device tree can have a node, with a button of the module's own."""
         if not self.guest.row.tree:
             parameters = f"button=1 {parameters}"
-        self.guest.sh(f"insmod /root/alloclab.ko {parameters}", LOAD_SECONDS)
+        self.guest.sh(f"insmod {self.file} {parameters}", LOAD_SECONDS)
 
     def unload(self):
         """rmmod, unless the test did it."""
-        self.guest.sh(UNLOAD, LOAD_SECONDS)
+        self.guest.sh(self.removal, LOAD_SECONDS)
 
     def lines(self, device=None):
         """The driver's log lines since the test began, as (device, text)."""
@@ -160,7 +163,7 @@ class Lab:
 
     def finish(self):
         """Unload, and check that nothing is left of the driver."""
-        left = self.guest.run(f"{UNLOAD} || exit; ls -d {DEBUGFS} {DRIVER} 2>/dev/null; "
+        left = self.guest.run(f"{self.removal} || exit; ls -d {DEBUGFS} {DRIVER} 2>/dev/null; "
                               "grep -e alloclab -e rust_helper_vrealloc -e kvrealloc_node "
                               "/proc/interrupts /proc/vmallocinfo /proc/slabinfo; "
                               # A caller whose module is gone has no name any more.

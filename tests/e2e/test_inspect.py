@@ -144,7 +144,7 @@ def test_raw_vmalloc_is_found_by_the_modules_name(guest, button):
         pages = -(-size // guest.page_size)
         # With the guard page.
         assert found[0].split()[1] == str((pages + 1) * guest.page_size)
-        assert re.search(rf"\[alloclab\] pages={pages} vmalloc\b", found[0])
+        assert re.search(rf"\[{guest.driver}\] pages={pages} vmalloc\b", found[0])
         button.software_press()
         assert in_vmallocinfo(guest, "alloclab") == []
 

@@ -51,8 +51,8 @@ def test_unbind_and_rebind_many_times(guest, lab):
 
 def test_load_and_unload_many_times(guest, lab):
     lab.unload()
-    guest.sh(f"for i in $(seq 20); do insmod /root/alloclab.ko && echo 3 >{DEBUGFS}/button/press "
-             "&& rmmod alloclab || exit 1; done", 60)
+    guest.sh(f"for i in $(seq 20); do insmod {lab.file} && echo 3 >{DEBUGFS}/button/press "
+             f"&& rmmod {lab.driver} || exit 1; done", 60)
     whats = [event.what for event in lab.events("button")]
     assert whats == ["allocated", "freed", "allocated", "freed"] * 20
 
@@ -62,7 +62,7 @@ def test_open_file_makes_rmmod_say_busy(guest, lab, button):
     for file in FILES:
         redirect = ">" if file == "press" else "<"
         result = guest.run(f"sleep 100 {redirect}{button.directory}/{file} & {OPENED}; "
-                           "rmmod alloclab; status=$?; kill $!; exit $status")
+                           f"rmmod {lab.driver}; status=$?; kill $!; exit $status")
         # delete_module() says EWOULDBLOCK of a module that is in use.
         assert errno(result) in ("EBUSY", "EAGAIN"), file
         assert lab.loaded()
@@ -96,7 +96,7 @@ def test_open_file_answers_eio_after_unbind(guest, button):
 def test_file_open_across_unbind_then_rmmod(guest, lab, button):
     result = guest.run(f"sleep 100 <{button.directory}/stats & {OPENED}; "
                        f"echo button >{DRIVER}/unbind; "
-                       "rmmod alloclab; status=$?; kill $!; wait; exit $status")
+                       f"rmmod {lab.driver}; status=$?; kill $!; wait; exit $status")
     assert errno(result) in ("EBUSY", "EAGAIN")
     lab.unload()
     assert not lab.loaded()

@@ -43,8 +43,9 @@ def test_no_tests_in_the_module(row):
 
 @pytest.mark.core
 def test_built_for_this_kernel(row, guest):
+    module = row.product(f"{guest.driver}.ko")
     assert guest.sh("uname -r").strip() == row.release
-    assert field(row.product("alloclab.ko"), "vermagic")[0].split()[0] == row.release
+    assert field(module, "vermagic")[0].split()[0] == row.release
 
 
 @pytest.mark.core
@@ -65,7 +66,7 @@ def test_what_the_kernel_has(row, guest):
 
 @pytest.mark.core
 def test_module_is_known_by_its_name(lab):
-    assert lab.guest.sh("ls /sys/module/alloclab/drivers").split() == ["platform:alloclab"]
+    assert lab.guest.sh(f"ls /sys/module/{lab.driver}/drivers").split() == ["platform:alloclab"]
     assert lab.loaded()
     lab.unload()
     assert not lab.loaded()

@@ -24,8 +24,8 @@ def fixture_button(lab):
 
 def test_none_unless_it_is_asked_for(guest, lab):
     lab.unload()
-    guest.sh("insmod /root/alloclab.ko")
-    assert guest.sh("cat /sys/module/alloclab/parameters/button") == "N\n"
+    guest.sh(f"insmod {lab.file}")
+    assert guest.sh(f"cat /sys/module/{lab.driver}/parameters/button") == "N\n"
     assert guest.run(f"ls -d {DEVICE} {DRIVER}/{NAME}").status != 0
 
 
@@ -86,7 +86,7 @@ def test_unbind_and_rmmod_while_held(guest, lab, button):
 def test_values_of_the_parameter(guest, lab):
     lab.unload()
     for value in ("2", "-1", "maybe", "kmalloc"):
-        assert errno(guest.run(f"insmod /root/alloclab.ko button='{value}'")) == "EINVAL", value
+        assert errno(guest.run(f"insmod {lab.file} button='{value}'")) == "EINVAL", value
         assert not lab.loaded()
     lab.load("button=0")
     assert guest.run(f"test -e {DEVICE}").status != 0
