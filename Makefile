@@ -25,7 +25,7 @@ test kunit:
 demo shell update:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
-torture torture-quick matrix check canary:
+torture torture-quick matrix bench check canary:
 	@$(enter) -l 'make $@' -m scripts/task.sh $@
 
 press:
@@ -37,6 +37,7 @@ clean distclean:
 help:
 	@sed 1,2d scripts/help
 
-.PHONY: all demo test kunit torture torture-quick matrix check shell update canary press
+.PHONY: all demo test kunit torture torture-quick matrix bench check shell update canary
+.PHONY: press
 .PHONY: clean distclean help
 endif

@@ -168,6 +168,13 @@ matrix)
 	tests/matrix.py
 	total
 	;;
+bench)
+	remarks kunit
+	build kunit TESTS=1 BENCH=1
+	setup_summary
+	tests/bench.py
+	total
+	;;
 modules)
 	build_for_tests "$1"
 	;;
@@ -190,7 +197,7 @@ canary)
 	;;
 *)
 	die "usage: scripts/task.sh build [ROW] | test [ROW...] | kunit [ROW...] |" \
-		"torture | torture-quick | matrix | modules ROW | demo | shell | check | update |" \
-		"canary"
+		"torture | torture-quick | matrix | bench | modules ROW | demo | shell | check |" \
+		"update | canary"
 	;;
 esac

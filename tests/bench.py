@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""make bench: what a press costs in Rust and in C, in instructions; out/bench/bench.json.
+
+An emulator that counts instructions runs the driver and its peer in one boot, in both orders. A
+second boot must give the same figures: what differs is named, and the status is 1.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CLONE = HERE.parent
+sys.path[:0] = [str(CLONE / "scripts"), str(HERE), str(HERE / "e2e")]
+sys.dont_write_bytecode = True
+
+import devicetree  # noqa: E402
+import initramfs  # noqa: E402
+from conftest import program_for_guest  # noqa: E402
+from lab import PL061, node, nodes  # noqa: E402
+from machine import busybox_of, machine_of  # noqa: E402
+from row import Row, RowError  # noqa: E402
+
+OUT = CLONE / "out/bench"
+RUST, PEER = "alloclab", "alloclab_peer"
+SIZES = [64, 4 << 10, 64 << 10, 1 << 20]
+# One instruction a nanosecond; while the guest waits, its clock runs ahead.
+COUNTING = ["-icount", "shift=0,sleep=off,align=off", "-seed", "1",
+            "-rtc", "base=2026-01-01,clock=vm"]
+APPEND = "kunit.enable=0 dma_debug=off"
+MEMORY_MB = 512
+BOOT_SECONDS = 600
+# As many as the lines that are shown, and more presses than that.
+SHOWN_PAIRS, USED_UP = 40, 120
+PAIRS = 100
+BATCH = initramfs.COMMON + "sh /root/batch\npoweroff -f\n"
+# The guest is never idle: when it waits, QEMU would run its clock ahead, not always by the same.
+SCRIPT = """
+nice -n 19 sh -c 'while :; do :; done' &
+say() {{ echo "bench: $*" >/dev/kmsg; }}
+press() {{ echo "$irq $1" >/sys/module/alloclab_bench/parameters/run; }}
+# Bound anew, the limit of lines is too.
+rebind() {{
+    cd /sys/bus/platform/drivers/alloclab
+    echo fast >unbind
+    echo fast >bind
+    cd /sys/kernel/debug/alloclab/fast
+}}
+measure() {{
+    say load $1
+    say took $(./load /root/$1.ko) || return
+    irq=$(dmesg | tail -n 9 | sed -n 's/.*alloclab fast: ready: irq \\([0-9]*\\),.*/\\1/p')
+    cd /sys/kernel/debug/alloclab/fast
+    for method in $(tr -d '[]' <method); do
+        [ $method != cycle ] || continue
+        for size in {sizes}; do
+            rebind
+            echo $method >method
+            echo $size >size || continue
+            say press-shown $method $size
+            press {shown_pairs}
+            # Small ones, which take less time.
+            echo 64 >size
+            echo {used_up} >press
+            echo $size >size
+            say press $method $size
+            press {pairs}
+        done
+    done 2>/dev/null
+    cd /root
+    rmmod $1
+}}
+chmod +x load
+insmod alloclab_bench.ko
+# This run fails: it only lets programs count.
+echo "0 1" 2>/dev/null >/sys/module/alloclab_bench/parameters/run
+measure {rust}
+measure {peer}
+measure {peer}
+measure {rust}
+say pairs
+insmod alloclab_pairs.ko
+say end
+"""
+SAID = re.compile(r"^bench: (\S+) ?(.*)$")
+COUNTED = re.compile(r"^alloclab_bench: (\d+) pairs, median (\d+), least (\d+)$")
+PAIR = re.compile(r"^alloclab_pairs: pair (\w+) (\d+): rust (\d+) c (\d+)$")
+SECTIONS = {"text": r"\.(text|init\.text|exit\.text)", "rodata": r"\.rodata", "data": r"\.data"}
+
+
+class BenchError(Exception):
+    """What keeps the figures from being had."""
+
+
+def boot(row, number, files):
+    """Run the script in a fresh guest; return the lines of its kernel log."""
+    log = OUT / f"{number}.serial.log"
+    log.unlink(missing_ok=True)
+    machine = machine_of(row)
+    options = machine.options(MEMORY_MB, cpus=1)
+    overlays = [PL061, nodes(node("fast", 4, "debounce-interval = <0>"))]
+    with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
+        directory = Path(directory)
+        dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
+        tree = devicetree.merge(dumped, overlays, directory)
+        initramfs.build(directory / "initrd", BATCH, busybox_of(row), files)
+        command = ["setpriv", "--pdeathsig", "KILL", *options, *COUNTING,
+                   "-serial", f"file:{log}", "-serial", "null", "-kernel", str(row.image),
+                   "-initrd", str(directory / "initrd"), "-dtb", str(tree), "-no-reboot",
+                   "-append", f"console={machine.serial}0 rdinit=/init oops=panic panic=-1 "
+                              f"printk.devkmsg=on {machine.append} {APPEND}"]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, timeout=BOOT_SECONDS,
+                                  check=False)
+        except subprocess.TimeoutExpired as error:
+            raise BenchError(f"the guest has not ended in {BOOT_SECONDS} s, see {log}") from error
+        if done.returncode:
+            raise BenchError(f"QEMU: status {done.returncode}: {done.stdout}")
+    text = log.read_text(encoding="utf-8", errors="replace").replace("\r", "")
+    return [re.sub(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?", "", line) for line in text.splitlines()]
+
+
+def figures(lines):
+    """What a boot has counted: (what, method, size) -> {rust: [counts], c: [counts]}."""
+    found, side, key, ended = {}, None, None, False
+
+    def note(key, side, count):
+        found.setdefault(key, {"rust": [], "c": []})[side].append(count)
+
+    for line in lines:
+        said, counted, pair = SAID.match(line), COUNTED.match(line), PAIR.match(line)
+        if said:
+            what, words = said[1], said[2].split()
+            ended = ended or what == "end"
+            if what == "load":
+                side, key = "rust" if words == [RUST] else "c", ("load", "", 0)
+            elif what == "took":
+                note(key, side, int(words[0]))
+            elif what.startswith("press"):
+                key = (what, words[0], int(words[1]))
+        elif counted:
+            # A pair is two presses.
+            note(key, side, int(counted[2]) / 2)
+        elif pair:
+            key = ("pair", pair[1], int(pair[2]))
+            note(key, "rust", int(pair[3]))
+            note(key, "c", int(pair[4]))
+    if not ended:
+        raise BenchError("the guest's script did not come to its end")
+    return found
+
+
+def section_sizes(path):
+    """The bytes of a module's sections by kind."""
+    said = subprocess.run(["size", "-A", path], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
+    sizes = dict.fromkeys(SECTIONS, 0)
+    for line in said.splitlines():
+        words = line.split()
+        for kind, name in SECTIONS.items():
+            if len(words) == 3 and re.match(rf"{name}(\..*)?$", words[0]):
+                sizes[kind] += int(words[1])
+    return sizes
+
+
+def entries(found, row):
+    """The list that bench.json is."""
+    nothing = found.pop(("pair", "nothing", 0))
+    result = []
+    for (what, method, size), sides in found.items():
+        rust, c = (min(sides[side]) for side in ("rust", "c"))
+        if what == "pair":
+            # Less what counting costs.
+            rust, c = rust - nothing["rust"][0], c - nothing["c"][0]
+        result.append({"what": what, "method": method, "size": size, "rust": rust, "c": c})
+    sizes = {name: section_sizes(row.product(f"{name}.ko")) for name in (RUST, PEER)}
+    for kind in SECTIONS:
+        result.append({"what": kind, "method": "", "size": 0,
+                       "rust": sizes[RUST][kind], "c": sizes[PEER][kind]})
+    for entry in result:
+        entry["ratio"] = round(entry["rust"] / entry["c"], 4) if entry["c"] else None
+    return result
+
+
+def table(result):
+    """Print the figures, a method and size a line."""
+    print(f"{'what':<12} {'method':<12} {'size':>8} {'Rust':>10} {'C':>10} {'ratio':>7}")
+    for entry in result:
+        print(f"{entry['what']:<12} {entry['method']:<12} {entry['size'] or '':>8} "
+              f"{entry['rust']:>10.10g} {entry['c']:>10.10g} {entry['ratio'] or 0:>7.3f}")
+    for what in ("press", "press-shown", "pair"):
+        ratios = {f"{entry['method']} {entry['size']}": entry["ratio"] for entry in result
+                  if entry["what"] == what}
+        worst = max(ratios, key=ratios.get)
+        print(f"{what}: mean ratio {sum(ratios.values()) / len(ratios):.3f}, "
+              f"highest {ratios[worst]:.3f} ({worst})")
+
+
+def main():
+    """Measure twice, compare, write and print."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    try:
+        row = Row.find("kunit")
+        program = program_for_guest(HERE / "bench/load.c", machine_of(row).tools)
+        files = {f"root/{name}.ko": row.product(f"{name}.ko")
+                 for name in (RUST, PEER, "alloclab_bench", "alloclab_pairs")}
+        files |= {"root/load": program, "root/batch": SCRIPT.format(
+            sizes=" ".join(map(str, SIZES)), used_up=USED_UP, pairs=PAIRS,
+            shown_pairs=SHOWN_PAIRS, rust=RUST, peer=PEER)}
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(lambda number: figures(boot(row, number, files)), (1, 2))
+        differing = [key for key in first.keys() | second.keys()
+                     if first.get(key) != second.get(key)]
+        result = entries(first, row)
+    except (BenchError, RowError, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    (OUT / "bench.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    table(result)
+    for key in sorted(differing):
+        print(f"differs between two boots: {' '.join(map(str, key))}: "
+              f"{first.get(key)} and {second.get(key)}")
+    return bool(differing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counts the instructions of a pair of allocate and free, by each method: in Rust, by the owners
+//! that the driver uses, and in C, one after the other. Only `make bench` loads it.
+//!
+//! A platform device of its own has it measure; the log gets a line for each method and size.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "the driver's own checks find what is dead; here not every part is used"
+)]
+
+use kernel::{
+    alloc::Flags,
+    c_str,
+    of,
+    prelude::*,
+    str::{
+        CStr,
+        CString, //
+    }, //
+};
+
+include!("../../src/modules.rs");
+
+#[path = "../../rust/bench.rs"]
+#[allow(unsafe_code, reason = "it is where C is called")]
+mod bench;
+
+use bench::{
+    count,
+    Pairs, //
+};
+use rust::{
+    bound::BoundDevice,
+    buffer::{
+        KBuffer,
+        KVBuffer,
+        VBuffer, //
+    },
+    debugfs::File,
+    devm::DevmBlock,
+    dma::CoherentBuffer,
+    dma_pool::{
+        DmaBlock,
+        DmaPool, //
+    },
+    gfp::{
+        Gfp,
+        Modifier, //
+    },
+    interrupt::Wake,
+    limits::KMALLOC_MAX_SIZE,
+    line::Line,
+    mempool,
+    page::HighPage,
+    platform::{
+        of_device_table,
+        Driver, //
+    },
+    raw,
+    slab, //
+};
+
+of_device_table!(OF_TABLE, MODULE_OF_TABLE, [c_str!("alloclab,pairs")]);
+
+/// How many pairs are counted on each side.
+const PAIRS: usize = 101;
+
+const SIZES: [usize; 4] = [64, 4 << 10, 64 << 10, 1 << 20];
+
+/// The device: nothing is left of what was measured.
+#[pin_data]
+struct Measured {
+    done: bool,
+}
+
+impl Driver for Measured {
+    const NAME: &'static CStr = c_str!("alloclab_pairs");
+    const OF_ID_TABLE: of::IdTable<()> = &OF_TABLE;
+    const FILES: &'static [File<Self>] = &[];
+
+    type Load = ();
+
+    fn load() -> Result {
+        Ok(())
+    }
+
+    fn wants_own_device() -> bool {
+        true
+    }
+
+    fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>> {
+        measure(dev)?;
+        Ok(try_pin_init!(Self { done: true }))
+    }
+
+    fn ready(&self, _dev: &BoundDevice, _line: Option<Line>) {}
+
+    fn hard(&self, _dev: &BoundDevice) -> Wake {
+        Wake::Nothing
+    }
+
+    fn thread(&self, _dev: &BoundDevice, _is_closing: impl Fn() -> bool) {}
+
+    fn unbind(&self, _dev: &BoundDevice) {}
+}
+
+/// Counts a pair: what `alloc` returns is dropped. Not inlined, as C's pairs are functions.
+#[inline(never)]
+fn pair<T>(alloc: impl FnOnce() -> Result<T>) -> Option<u32> {
+    let start = count();
+    drop(alloc().ok()?);
+    Some(count().wrapping_sub(start))
+}
+
+/// Returns the median.
+fn median(counts: &mut [u32]) -> u32 {
+    counts.sort_unstable();
+    counts.get(counts.len() / 2).copied().unwrap_or(0)
+}
+
+/// Compares the two sides, now this one first and now that one, and logs the medians.
+fn compare(name: &str, size: usize, rust: impl Fn() -> Option<u32>, c: impl Fn() -> u32) -> Result {
+    let mut counts = [KVec::new(), KVec::new()];
+    let rust = || rust().unwrap_or(0);
+    for round in 0..=PAIRS {
+        let both = if round % 2 == 0 {
+            [rust(), c()]
+        } else {
+            let first = c();
+            [rust(), first]
+        };
+        if both.contains(&0) {
+            // The method does not take this size.
+            return Ok(());
+        }
+        // The first is to warm up.
+        if round > 0 {
+            for (counts, one) in counts.iter_mut().zip(both) {
+                counts.push(one, GFP_KERNEL)?;
+            }
+        }
+    }
+    let [rust, c] = counts.each_mut().map(|counts| median(counts));
+    pr_info!("pair {name} {size}: rust {rust} c {c}\n");
+    Ok(())
+}
+
+/// What the pairs ask for; constants, as in C's.
+const FLAGS: Flags = GFP_KERNEL;
+const GFP: Gfp = Gfp::KERNEL;
+
+fn measure(dev: &BoundDevice) -> Result {
+    let c = Pairs::new(dev)?;
+    let cache = &slab::Cache::new(CString::try_from_fmt(fmt!("alloclab-pairs-rust"))?)?;
+    let pool = &mempool::Pool::new()?;
+    let blocks = &DmaPool::new(c_str!("alloclab-pairs-rust"), dev)?;
+    let zeroed = || FLAGS | __GFP_ZERO;
+    let zero = || GFP.with(Modifier::Zero);
+
+    compare("nothing", 0, || pair(|| Ok(())), || c.nothing(0))?;
+    for size in SIZES {
+        let rust = || pair(move || KBuffer::new(size, FLAGS));
+        compare("kmalloc", size, rust, || c.kmalloc(size))?;
+        let rust = || pair(move || KBuffer::new(size, zeroed()));
+        compare("kzalloc", size, rust, || c.kzalloc(size))?;
+        let rust = || pair(move || VBuffer::new(size, FLAGS));
+        compare("vmalloc", size, rust, || c.vmalloc(size))?;
+        let rust = || pair(move || CoherentBuffer::new(dev, size, GFP));
+        compare("coherent", size, rust, || c.coherent(size))?;
+        let rust = || pair(move || KVBuffer::new(size, FLAGS));
+        compare("kvmalloc", size, rust, || c.kvmalloc(size))?;
+        let rust = || pair(move || VBuffer::new(size, zeroed()));
+        compare("vzalloc", size, rust, || c.vzalloc(size))?;
+        let rust = || pair(move || raw::RawKmalloc::new(size, GFP));
+        compare("raw_kmalloc", size, rust, || c.kmalloc(size))?;
+        let rust = || pair(move || raw::RawVmalloc::new(size, GFP));
+        compare("raw_vmalloc", size, rust, || c.vmalloc(size))?;
+        let rust = || pair(move || DevmBlock::new(dev, size, zero()));
+        compare("devm", size, rust, || c.devm(size))?;
+        let rust = || pair(move || raw::Pages::new(size, GFP));
+        compare("pages", size, rust, || c.pages(size))?;
+        if size <= kernel::page::PAGE_SIZE {
+            let rust = || pair(move || HighPage::new(size, GFP));
+            compare("page", size, rust, || c.page(size))?;
+        }
+        if size <= slab::OBJECT_BYTES {
+            let rust = || pair(move || slab::Object::new(cache, size, GFP));
+            compare("slab", size, rust, || c.slab(size))?;
+            let rust = || pair(move || mempool::Element::new(pool, size, GFP));
+            compare("mempool", size, rust, || c.mempool(size))?;
+            let rust = || pair(move || DmaBlock::new(blocks, size, GFP));
+            compare("dmapool", size, rust, || c.dmapool(size))?;
+        }
+    }
+    Ok(())
+}
+
+/// The module, as the macro below needs it named.
+type PairsModule = rust::platform::Module<Measured>;
+
+module! {
+    type: PairsModule,
+    name: "alloclab_pairs",
+    authors: ["The alloclab authors"],
+    description: "Counts the instructions of allocate and free",
+    license: "GPL",
+}
