@@ -5,9 +5,10 @@
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/lockdep.h`](srctree/include/linux/lockdep.h)
 
+use kernel::ffi::c_int;
+
 extern "C" {
-    fn alloclab_in_hardirq() -> bool;
-    fn alloclab_in_serving_softirq() -> bool;
+    fn alloclab_place() -> c_int;
     fn alloclab_is_preempt_rt() -> bool;
     fn alloclab_allow_spinlocks();
     fn alloclab_allow_spinlocks_end();
@@ -28,14 +29,11 @@ impl Place {
     /// Returns where the caller runs. Any context.
     pub(crate) fn here() -> Self {
         // SAFETY: The function takes nothing and may be called anywhere.
-        if unsafe { alloclab_in_hardirq() } {
-            return Self::Hardirq;
+        match unsafe { alloclab_place() } {
+            2 => Self::Hardirq,
+            1 => Self::Softirq,
+            _ => Self::Thread,
         }
-        // SAFETY: As above.
-        if unsafe { alloclab_in_serving_softirq() } {
-            return Self::Softirq;
-        }
-        Self::Thread
     }
 }
 

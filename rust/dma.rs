@@ -105,9 +105,8 @@ fn alloc(dev: &BoundDevice, size: usize, flags: Flags) -> Result<(Raw, *mut u8)>
 /// Zeroed memory that the CPU and a device see alike; dropping it frees it.
 pub(crate) struct CoherentBuffer {
     memory: Memory,
+    // Dropped while the device is bound: it is made of a `BoundDevice`.
     coherent: Raw,
-    // The memory is freed while the device is bound.
-    _dev: BoundDevice,
 }
 
 impl CoherentBuffer {
@@ -126,11 +125,7 @@ impl CoherentBuffer {
         // SAFETY: The memory has `size` zeroed bytes, which nobody uses but through `memory` for
         // as long as `coherent` lives: a `ShownDmaAddress` cannot be given to a device.
         let memory = unsafe { Memory::new(start, size, usable, size) };
-        Ok(Self {
-            memory,
-            coherent,
-            _dev: dev.share(),
-        })
+        Ok(Self { memory, coherent })
     }
 
     /// Returns the device's address of the first byte.

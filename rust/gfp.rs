@@ -150,11 +150,14 @@ impl Modifier {
 }
 
 /// A base and modifiers, as in `kernel+zero+nowarn`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Gfp {
     base: Base,
     /// A bit for each modifier, by its place among them.
     modifiers: u16,
+    // What follows from the two, so that an allocation need not look for it.
+    bits: u32,
+    flags: Option<Flags>,
 }
 
 impl Gfp {
@@ -162,6 +165,8 @@ impl Gfp {
     pub(crate) const KERNEL: Self = Self {
         base: Base::Kernel,
         modifiers: 0,
+        bits: Base::Kernel.bits(),
+        flags: Some(GFP_KERNEL),
     };
 
     /// Parses a base and its modifiers, each modifier at most once and in any order.
@@ -172,10 +177,7 @@ impl Gfp {
 
         let base = words.next().ok_or(EINVAL)?;
         let base = Base::ALL.iter().find(|b| b.name().as_bytes() == base);
-        let mut gfp = Self {
-            base: *base.ok_or(EINVAL)?,
-            modifiers: 0,
-        };
+        let mut gfp = Self::KERNEL.with_base(*base.ok_or(EINVAL)?);
 
         for word in words {
             let modifier = Modifier::ALL.iter().find(|m| m.name().as_bytes() == word);
@@ -201,12 +203,20 @@ impl Gfp {
     /// Returns these flags and `modifier`.
     pub(crate) fn with(mut self, modifier: Modifier) -> Self {
         self.modifiers |= 1 << modifier as u16;
+        self.bits |= modifier.bits();
+        self.flags = self.flags.zip(modifier.flags()).map(|(all, one)| all | one);
         self
     }
 
     /// Returns the same modifiers with another base.
     pub(crate) fn with_base(self, base: Base) -> Self {
-        Self { base, ..self }
+        let alone = Self {
+            base,
+            modifiers: 0,
+            bits: base.bits(),
+            flags: base.flags(),
+        };
+        self.modifiers().fold(alone, Self::with)
     }
 
     /// Returns the modifiers that are set, in the order in which they are printed.
@@ -217,16 +227,12 @@ impl Gfp {
 
     /// Returns the flags for the `kernel` crate, or `EINVAL` if it does not have one of the words.
     pub(crate) fn flags(self) -> Result<Flags> {
-        let base = self.base.flags().ok_or(EINVAL)?;
-        self.modifiers().try_fold(base, |flags, modifier| {
-            Ok(flags | modifier.flags().ok_or(EINVAL)?)
-        })
+        self.flags.ok_or(EINVAL)
     }
 
     /// Returns the bits of C's `gfp_t`.
     pub(super) fn bits(self) -> u32 {
-        self.modifiers()
-            .fold(self.base.bits(), |bits, modifier| bits | modifier.bits())
+        self.bits
     }
 }
 

@@ -52,14 +52,10 @@ u64 alloclab_dma_mask(struct device *dev)
 
 /* rust/context.rs */
 
-bool alloclab_in_hardirq(void)
+/* 2: in an interrupt itself, 1: in a soft interrupt, 0: in a thread. */
+int alloclab_place(void)
 {
-	return in_hardirq();
-}
-
-bool alloclab_in_serving_softirq(void)
-{
-	return in_serving_softirq();
+	return in_hardirq() ? 2 : !!in_serving_softirq();
 }
 
 bool alloclab_is_preempt_rt(void)
@@ -202,6 +198,11 @@ bool alloclab_is_vmalloc(const void *start)
 	return is_vmalloc_addr(start);
 }
 
+bool alloclab_is_linear(const void *address)
+{
+	return !is_vmalloc_or_module_addr(address);
+}
+
 unsigned long alloclab_pfn(const void *address)
 {
 	return is_vmalloc_or_module_addr(address) ? vmalloc_to_pfn(address) :
@@ -291,19 +292,9 @@ void *alloclab_krealloc(const void *block, size_t size, gfp_t gfp)
 	return krealloc(block, size, gfp);
 }
 
-void alloclab_kfree(const void *block)
-{
-	kfree(block);
-}
-
 void *alloclab_vmalloc(size_t size, gfp_t gfp)
 {
 	return __vmalloc(size, gfp);
-}
-
-void alloclab_vfree(const void *area)
-{
-	vfree(area);
 }
 
 void *alloclab_get_free_pages(gfp_t gfp, unsigned int order)

@@ -26,6 +26,7 @@ extern "C" {
     fn alloclab_is_zero(start: *const c_void, size: usize) -> bool;
     fn alloclab_kernel_zeroes() -> bool;
     fn alloclab_is_vmalloc(start: *const c_void) -> bool;
+    fn alloclab_is_linear(address: *const c_void) -> bool;
     fn alloclab_pfn(address: *const c_void) -> c_ulong;
     fn alloclab_pfn_to_nid(pfn: c_ulong) -> c_int;
 }
@@ -196,6 +197,15 @@ impl Memory {
         let offset = self.start.as_ptr() as usize % PAGE_SIZE;
         let pages = offset.saturating_add(self.usable()).div_ceil(PAGE_SIZE);
         let first = self.start.as_ptr().wrapping_sub(offset);
+
+        // SAFETY: The function compares the address.
+        if pages > 0 && unsafe { alloclab_is_linear(first.cast()) } {
+            // In the linear mapping, what follows in one follows in the other.
+            // SAFETY: By the type invariants the page is mapped.
+            let pfn = unsafe { alloclab_pfn(first.cast()) } as usize;
+            let first = 0;
+            return each(Run { first, pfn, pages });
+        }
 
         let mut run: Option<Run> = None;
         for index in 0..pages {

@@ -61,6 +61,15 @@ impl Dropped {
     }
 }
 
+impl Dropped {
+    /// Counts a line if others were dropped before: the timer has not told of them, and the
+    /// interval is not over. Any context.
+    fn drop_one_more(&self) -> bool {
+        let lines = self.lines.load(Relaxed);
+        lines > 0 && self.lines.cmpxchg(lines, lines + 1, Relaxed).is_ok()
+    }
+}
+
 impl HrTimerCallback for Dropped {
     type Pointer<'a> = Arc<Self>;
 
@@ -114,6 +123,9 @@ impl LineLimit {
     ///
     /// Sleeps at most for as long as the timer's function runs.
     pub(crate) fn pass(&mut self) -> bool {
+        if self.dropped.drop_one_more() {
+            return false;
+        }
         let age = self.start.elapsed();
 
         if age >= self.interval {

@@ -12,6 +12,7 @@
 use core::ptr::NonNull;
 
 use kernel::{
+    bindings,
     ffi::{
         c_uint,
         c_void, //
@@ -34,9 +35,8 @@ use super::{
 extern "C" {
     fn alloclab_kmalloc(size: usize, gfp: c_uint) -> *mut c_void;
     fn alloclab_krealloc(block: *const c_void, size: usize, gfp: c_uint) -> *mut c_void;
-    fn alloclab_kfree(block: *const c_void);
+    fn vfree(area: *const c_void);
     fn alloclab_vmalloc(size: usize, gfp: c_uint) -> *mut c_void;
-    fn alloclab_vfree(area: *const c_void);
     fn alloclab_get_free_pages(gfp: c_uint, order: c_uint) -> *mut c_void;
     fn alloclab_free_pages(pages: *const c_void, order: c_uint);
 }
@@ -56,11 +56,8 @@ pub(crate) struct RawKmalloc(Memory);
 impl RawKmalloc {
     /// Allocates `size` bytes by `kmalloc`.
     ///
-    /// May sleep if `gfp` lets it. Returns `ENOMEM`, or `EINVAL` for a size of 0.
+    /// May sleep if `gfp` lets it. Returns `ENOMEM`. A block of 0 bytes is one, too.
     pub(crate) fn new(size: usize, gfp: Gfp) -> Result<Self> {
-        if size == 0 {
-            return Err(EINVAL);
-        }
         // SAFETY: `kmalloc` takes any size and flags; it warns of flags that are wrong for it.
         let block = unsafe { alloclab_kmalloc(size, gfp.bits()) };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
@@ -103,7 +100,7 @@ impl Owner for RawKmalloc {
 impl Drop for RawKmalloc {
     fn drop(&mut self) {
         // SAFETY: The block is of `kmalloc`, ours, and not used any more.
-        unsafe { alloclab_kfree(self.0.as_ptr()) };
+        unsafe { bindings::kfree(self.0.as_ptr()) };
     }
 }
 
@@ -142,7 +139,7 @@ impl Owner for RawVmalloc {
 impl Drop for RawVmalloc {
     fn drop(&mut self) {
         // SAFETY: The area is of `__vmalloc`, ours, and not used any more.
-        unsafe { alloclab_vfree(self.0.as_ptr()) };
+        unsafe { vfree(self.0.as_ptr()) };
     }
 }
 
