@@ -189,17 +189,29 @@ def entries(found, row):
 
 
 def table(result):
-    """Print the figures, a method and size a line."""
-    print(f"{'what':<12} {'method':<12} {'size':>8} {'Rust':>10} {'C':>10} {'ratio':>7}")
-    for entry in result:
-        print(f"{entry['what']:<12} {entry['method']:<12} {entry['size'] or '':>8} "
-              f"{entry['rust']:>10.10g} {entry['c']:>10.10g} {entry['ratio'] or 0:>7.3f}")
-    for what in ("press", "press-shown", "pair"):
-        ratios = {f"{entry['method']} {entry['size']}": entry["ratio"] for entry in result
+    """Print the figures: a line for each method and size, then what the module costs."""
+    whats = ["press", "press-shown", "pair"]
+    by_place = {(entry["what"], entry["method"], entry["size"]): entry for entry in result}
+    print(f"{'instructions':<20}" + "".join(f"{what:>28}" for what in whats))
+    print(f"{'method':<12} {'bytes':>7}" + f"{'Rust':>11}{'C':>10}{'ratio':>7}" * len(whats))
+    for method, size in dict.fromkeys((entry["method"], entry["size"]) for entry in result
+                                      if entry["what"] in whats):
+        line = f"{method:<12} {size:>7}"
+        for what in whats:
+            entry = by_place.get((what, method, size))
+            line += (f"{entry['rust']:>11.9g}{entry['c']:>10.9g}{entry['ratio']:>7.3f}" if entry
+                     else " " * 28)
+        print(line.rstrip())
+    for what in whats:
+        ratios = {(entry["method"], entry["size"]): entry["ratio"] for entry in result
                   if entry["what"] == what}
         worst = max(ratios, key=ratios.get)
-        print(f"{what}: mean ratio {sum(ratios.values()) / len(ratios):.3f}, "
-              f"highest {ratios[worst]:.3f} ({worst})")
+        print(f"{what}: mean ratio {sum(ratios.values()) / len(ratios):.3f}, highest "
+              f"{ratios[worst]:.3f} ({worst[0]}, {worst[1]} bytes)")
+    for what in ("load", *SECTIONS):
+        entry = by_place[(what, "", 0)]
+        unit = "instructions" if what == "load" else "bytes"
+        print(f"{what}: {entry['rust']} {unit}, in C {entry['c']}")
 
 
 def main():
