@@ -49,6 +49,11 @@ bool held_next_run(const struct held *held, struct run *run)
 		return false;
 
 	*run = (struct run) { .first = page, .pages = 1, .pfn = pfn_of(start + page * PAGE_SIZE) };
+	if (!is_vmalloc_or_module_addr(start)) {
+		/* In the linear mapping, what follows in one follows in the other. */
+		run->pages = all - page;
+		return true;
+	}
 	for (page++; page < all; page++, run->pages++) {
 		if (page % PAGES_AT_ONCE == 0)
 			cond_resched();
