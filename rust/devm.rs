@@ -57,8 +57,8 @@ impl DevmBlock {
         })
     }
 
-    /// Leaves the block to the device, which frees it when it is unbound.
-    pub(crate) fn leave(mut self) {
+    /// Has the drop leave the block to the device, which frees it when it is unbound.
+    pub(crate) fn leave(&mut self) {
         self.left = true;
     }
 }

@@ -79,6 +79,11 @@ impl<O: Send, R: Send> Publisher<O, R> {
         self.0.state.store(OPEN, Release);
     }
 
+    /// Returns whether nothing is published, and no result is there. Any context.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.state.load(Acquire) == CLOSED
+    }
+
     /// Makes sure that no handler takes the order any more; returns the result if one has.
     ///
     /// Sleeps while a handler is at it.

@@ -206,6 +206,11 @@ impl Button {
         }
     }
 
+    /// Returns whether a press waits for the thread half. Any context.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+
     /// Returns the time since probe, in nanoseconds.
     fn now_ns(&self) -> i64 {
         self.start.elapsed().as_nanos()

@@ -12,6 +12,7 @@ use kernel::{
 };
 
 use crate::{
+    inspect::layout,
     lab::Lab,
     method::Held,
     plan::Settings,
@@ -173,8 +174,9 @@ fn show_live(device: &Device, m: &SeqFile) {
 
     show_label(device, m);
     seq_print!(m, "method: {}\n", held.method.name());
-    seq_print!(m, "{}{}", held.facts.for_root(), held.layout);
-    if held.facts.dma_address.is_some() {
+    let facts = held.buffer.facts();
+    seq_print!(m, "{}{}", facts.for_root(), layout(held.buffer));
+    if facts.dma_address.is_some() {
         seq_print!(m, "dma_mask: {:#018x}\n", device.dev.dma_mask());
     }
     held.buffer
@@ -213,7 +215,7 @@ fn show_stats(device: &Device, m: &SeqFile) {
     let bench = lab.bench.lock();
     let toggle = &bench.toggle;
     let stats = toggle.stats();
-    let bytes_held = toggle.held().map_or(0, |held| held.facts.size);
+    let bytes_held = toggle.held().map_or(0, |held| held.buffer.facts().size);
 
     show_label(device, m);
     seq_print!(m, "edges: {}\n", Decimal(edges.total()));

@@ -25,9 +25,9 @@ macro_rules! methods {
             }
 
             /// Returns what it takes.
-            pub(crate) fn rules(self) -> Rules {
+            pub(crate) fn rules(self) -> &'static Rules {
                 match self {
-                    $(Self::$method => $file::$method::RULES,)*
+                    $(Self::$method => &$file::$method::RULES,)*
                 }
             }
         }
@@ -53,18 +53,21 @@ macro_rules! methods {
                 objection.map_err(|objection| Refusal { method, objection })
             }
 
-            /// Allocates with `method`. May sleep if the flags let it.
+            /// Allocates with `method` into `place`, where it is not to be moved from. May sleep if
+            /// the flags let it.
             pub(crate) fn alloc(
                 &self,
                 method: Method,
                 dev: &BoundDevice,
                 request: &Request,
-            ) -> Result<Buffer> {
-                Ok(match method {
+                place: &mut Option<Buffer>,
+            ) -> Result {
+                *place = Some(match method {
                     $(Method::$method => {
                         Buffer::$method($file::$method::alloc(&self.$file, dev, request)?)
                     })*
-                })
+                });
+                Ok(())
             }
         }
 
@@ -110,9 +113,9 @@ macro_rules! methods {
                 }
             }
 
-            fn release(self, why: Reason) -> Ended {
+            fn end(&mut self, why: Reason) -> Ended {
                 match self {
-                    $(Self::$method(buffer) => Held::release(buffer, why),)*
+                    $(Self::$method(buffer) => Held::end(buffer, why),)*
                 }
             }
         }

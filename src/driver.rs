@@ -138,7 +138,10 @@ impl Driver for Lab {
     }
 
     fn thread(&self, dev: &BoundDevice, is_closing: impl Fn() -> bool) {
-        self.settle(dev);
+        // What the hard half has carried out is logged by the first press, or here.
+        if !self.button.is_waiting() {
+            self.settle(dev);
+        }
         // When the device goes, presses that still wait go with it: there may be many, and each may
         // take long.
         let press = || {

@@ -124,13 +124,15 @@ impl Lab {
     /// In hard context, a press that finds the toggle empty and no other press waiting allocates
     /// here; any other waits for the thread.
     pub(crate) fn edge(&self, dev: &BoundDevice) -> Wake {
+        // Without it nothing is ordered: who changes it withdraws the order first.
+        let may_allocate = self.hard.get();
         let mut at_once = false;
         let wake = self.button.hard(Place::here(), || {
-            at_once = self.carry_out_order(dev);
+            at_once = may_allocate && self.carry_out_order(dev);
             at_once
         });
 
-        if wake == Wake::Thread && !at_once && self.hard.get() {
+        if wake == Wake::Thread && may_allocate && !at_once {
             self.deferred.fetch_add(1, Relaxed);
         }
         wake
@@ -139,11 +141,12 @@ impl Lab {
     /// Allocates what was ordered; returns whether anything was. Hard interrupt context.
     ///
     /// On `PREEMPT_RT` nothing is ordered, as no settings may ask for the hard half there.
+    #[inline(never)]
     fn carry_out_order(&self, dev: &BoundDevice) -> bool {
         let Some(((method, request), job)) = self.taker.take() else {
             return false;
         };
-        let alloc = || self.states.alloc(method, dev, &request);
+        let alloc = |place: &mut _| self.states.alloc(method, dev, &request, place);
         job.complete(with_spinlocks(|| Outcome::of(method, request, alloc)));
         true
     }
@@ -156,9 +159,11 @@ impl Lab {
     /// Carries out one press and logs what happened. Sleeps.
     pub(crate) fn press(&self, dev: &BoundDevice) {
         self.with_bench(dev, |bench| {
-            let alloc = |method, request: &_| self.states.alloc(method, dev, request);
-            let event = bench.toggle.press(alloc);
-            bench.log(dev, &event);
+            let is_shown = bench.lines.pass();
+            let event = bench.toggle.press(is_shown, |method, request, place| {
+                self.states.alloc(method, dev, request, place)
+            });
+            bench.log(dev, event);
         });
     }
 
@@ -176,7 +181,7 @@ impl Lab {
         let mut bench = self.bench.lock();
         bench.collect(dev);
         // Logged past the limit: what is freed here must not go unsaid.
-        if let Some(event) = bench.toggle.free(Reason::Unbind) {
+        if let Some(event) = bench.toggle.free(Reason::Unbind, true) {
             dev_info!(dev, "{event}\n");
         }
     }
@@ -231,39 +236,65 @@ impl Lab {
 
 impl Bench {
     /// Lets the hard half carry out the next press, if it is to and if that one allocates.
+    #[inline]
     fn offer(&mut self) {
-        let plan = self.toggle.plan();
-        if self.toggle.held().is_none() && plan.settings().context == Context::Hard {
+        if self.toggle.plan().settings().context == Context::Hard {
+            self.offer_to_hard_half();
+        }
+    }
+
+    #[inline(never)]
+    fn offer_to_hard_half(&mut self) {
+        if self.toggle.held().is_none() {
+            let plan = self.toggle.plan();
             let order = plan.choose(self.toggle.next());
             self.publisher.publish(order);
         }
     }
 
     /// Takes over what the hard half has allocated, and lets it allocate no more.
+    #[inline]
     fn collect(&mut self, dev: &BoundDevice) {
-        if let Some(outcome) = self.publisher.withdraw() {
-            let event = self.toggle.adopt(outcome);
-            self.log(dev, &event);
+        if !self.publisher.is_closed() {
+            self.collect_from_hard_half(dev);
         }
     }
 
-    /// Logs what happened and what there is to remark: each line that the limit lets pass.
-    fn log(&mut self, dev: &BoundDevice, event: &Event) {
-        let Self { toggle, lines, .. } = self;
-        if lines.pass() {
-            match event {
-                Event::Failed { .. } => dev_err!(dev, "{event}\n"),
-                _ => dev_info!(dev, "{event}\n"),
-            }
+    #[inline(never)]
+    fn collect_from_hard_half(&mut self, dev: &BoundDevice) {
+        if let Some(outcome) = self.publisher.withdraw() {
+            let is_shown = self.lines.pass();
+            let event = self.toggle.adopt(outcome, is_shown);
+            self.log(dev, event);
+        }
+    }
+
+    /// Logs what happened, if that is shown, and what there is to remark: each line that the limit
+    /// lets pass.
+    #[inline]
+    fn log(&mut self, dev: &BoundDevice, event: Option<Event>) {
+        if let Some(event) = event {
+            show(dev, &event);
         }
 
-        if let (Event::Allocated { method, .. }, Some(held)) = (event, toggle.held()) {
-            let name = method.name();
+        let Self { toggle, lines, .. } = self;
+        // What is held after a press, that press has allocated.
+        if let Some(held) = toggle.held() {
+            let name = held.method.name();
             held.buffer.remarks(&mut |remark| {
                 if lines.pass() {
                     dev_info!(dev, "{name}: {remark}\n");
                 }
             });
         }
+    }
+}
+
+/// Logs what happened.
+#[inline(never)]
+fn show(dev: &BoundDevice, event: &Event) {
+    match event {
+        Event::Failed { .. } => dev_err!(dev, "{event}\n"),
+        _ => dev_info!(dev, "{event}\n"),
     }
 }

@@ -154,11 +154,8 @@ pub(crate) trait Held: Send {
     #[allow(dead_code, reason = "the tests write and read through it")]
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool;
 
-    /// Ends the allocation. May sleep.
-    fn release(self, _why: Reason) -> Ended
-    where
-        Self: Sized,
-    {
+    /// Prepares the end: says what the drop that follows does. Does not sleep.
+    fn end(&mut self, _why: Reason) -> Ended {
         Ended::Freed
     }
 }
@@ -176,11 +173,8 @@ pub(crate) trait Plain: Owner {
     /// As [`Held::details`].
     fn details(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
 
-    /// As [`Held::release`].
-    fn release(self, _why: Reason) -> Ended
-    where
-        Self: Sized,
-    {
+    /// As [`Held::end`].
+    fn end(&mut self, _why: Reason) -> Ended {
         Ended::Freed
     }
 }
@@ -214,8 +208,8 @@ impl<P: Plain> Held for P {
         true
     }
 
-    fn release(self, why: Reason) -> Ended {
-        Plain::release(self, why)
+    fn end(&mut self, why: Reason) -> Ended {
+        Plain::end(self, why)
     }
 }
 

@@ -4,6 +4,8 @@
 //!
 //! It knows nothing of devices and interrupts, and gets the allocating as a function.
 
+use core::ops::Deref;
+
 use kernel::{
     prelude::*,
     time::{
@@ -14,10 +16,6 @@ use kernel::{
 
 use crate::{
     event::Event,
-    facts::{
-        Facts,
-        Layout, //
-    },
     inspect::layout,
     method::{
         Held,
@@ -35,11 +33,8 @@ use crate::{
     stats::Stats, //
 };
 
-/// What is held, and how it came to be.
-pub(crate) struct Holding<B> {
-    pub(crate) buffer: B,
-    pub(crate) facts: Facts,
-    pub(crate) layout: Layout,
+/// How what is held came to be.
+pub(crate) struct Origin {
     pub(crate) method: Method,
     pub(crate) request: Request,
     pub(crate) alloc_ns: u64,
@@ -49,14 +44,28 @@ pub(crate) struct Holding<B> {
     start: Instant<Monotonic>,
 }
 
-impl<B> Holding<B> {
+impl Origin {
     /// Returns how long it has been held, in nanoseconds.
     pub(crate) fn age_ns(&self) -> u64 {
         elapsed_ns(self.start)
     }
 }
 
-impl<B: Held> Holding<B> {
+/// What is held, and how it came to be.
+pub(crate) struct Holding<'a, B> {
+    pub(crate) buffer: &'a B,
+    origin: &'a Origin,
+}
+
+impl<B> Deref for Holding<'_, B> {
+    type Target = Origin;
+
+    fn deref(&self) -> &Origin {
+        self.origin
+    }
+}
+
+impl<B: Held> Holding<'_, B> {
     /// Returns what zeroed the memory: `asked` for, the `kernel` by itself, or `no`. May sleep.
     ///
     /// A kernel that zeroes all memory spares some: an element of a pool's reserve, or a slab that
@@ -73,20 +82,21 @@ impl<B: Held> Holding<B> {
     }
 }
 
-/// What came of allocating for a press.
-pub(crate) struct Outcome<B> {
+/// What came of allocating for a press, but for what was got.
+struct Attempt {
     method: Method,
     request: Request,
-    result: Result<B>,
+    result: Result,
     /// For how many bytes there is room, where it was not tried for want of it.
     most: Option<usize>,
     ns: u64,
     start: Instant<Monotonic>,
 }
 
-impl<B> Outcome<B> {
+impl Attempt {
     /// Allocates if there is room, and takes the time. Any context that `alloc` is for.
-    pub(crate) fn of(method: Method, request: Request, alloc: impl FnOnce() -> Result<B>) -> Self {
+    #[inline(always)]
+    fn new(method: Method, request: Request, alloc: impl FnOnce() -> Result) -> Self {
         // Looking for room is not part of the latency.
         let room = method.rules().room(request.size);
         let start = Instant::now();
@@ -103,12 +113,34 @@ impl<B> Outcome<B> {
     }
 }
 
+/// What came of allocating for a press elsewhere.
+pub(crate) struct Outcome<B> {
+    attempt: Attempt,
+    buffer: Option<B>,
+}
+
+impl<B> Outcome<B> {
+    /// Has `alloc` fill a place, if there is room, and takes the time. Any context that `alloc` is
+    /// for.
+    pub(crate) fn of(
+        method: Method,
+        request: Request,
+        alloc: impl FnOnce(&mut Option<B>) -> Result,
+    ) -> Self {
+        let mut buffer = None;
+        let attempt = Attempt::new(method, request, || alloc(&mut buffer));
+        Self { attempt, buffer }
+    }
+}
+
 /// A toggle over allocations of type `B`.
 pub(crate) struct Toggle<B> {
     plan: Plan,
     // Where the cycle stands: it moves on when what it allocated is freed.
     next: Method,
-    held: Option<Holding<B>>,
+    // Both or none; apart, so that an allocation is put where it stays.
+    buffer: Option<B>,
+    origin: Option<Origin>,
     presses: u64,
     stats: Stats,
 }
@@ -119,21 +151,25 @@ impl<B: Held> Toggle<B> {
         Ok(Self {
             plan,
             next: Method::ALL.first().copied().ok_or(EINVAL)?,
-            held: None,
+            buffer: None,
+            origin: None,
             presses: 0,
             stats: Stats::new()?,
         })
     }
 
-    /// Carries out one press: frees what is held, or else allocates with `alloc`.
+    /// Carries out one press: frees what is held, or else allocates with `alloc`. Returns what
+    /// happened if it is to be shown: what is shown is found out for that alone.
     ///
-    /// Sleeps if `alloc` or the release of a `B` does.
-    pub(crate) fn press(&mut self, alloc: impl FnOnce(Method, &Request) -> Result<B>) -> Event {
+    /// Sleeps if `alloc` or the drop of a `B` does.
+    pub(crate) fn press(
+        &mut self,
+        is_shown: bool,
+        alloc: impl FnOnce(Method, &Request, &mut Option<B>) -> Result,
+    ) -> Option<Event> {
         self.presses += 1;
-        let why = Reason::Press(self.presses);
-
-        if let Some(event) = self.free(why) {
-            return event;
+        if self.buffer.is_some() {
+            return self.free(Reason::Press(self.presses), is_shown);
         }
 
         let (method, request) = self.plan.choose(self.next);
@@ -142,78 +178,71 @@ impl<B: Held> Toggle<B> {
             context: Context::Thread,
             ..request
         };
-        self.take_in(Outcome::of(method, request, || alloc(method, &request)))
+        let place = &mut self.buffer;
+        let attempt = Attempt::new(method, request, || alloc(method, &request, place));
+        self.take_in(attempt, is_shown)
     }
 
     /// Takes over what was allocated elsewhere for a press that found the toggle empty.
-    pub(crate) fn adopt(&mut self, outcome: Outcome<B>) -> Event {
+    pub(crate) fn adopt(&mut self, outcome: Outcome<B>, is_shown: bool) -> Option<Event> {
         self.presses += 1;
-        self.take_in(outcome)
+        self.buffer = outcome.buffer;
+        self.take_in(outcome.attempt, is_shown)
     }
 
-    fn take_in(&mut self, outcome: Outcome<B>) -> Event {
+    /// Counts what came of allocating; what was got is in its place already.
+    #[inline(always)]
+    fn take_in(&mut self, attempt: Attempt, is_shown: bool) -> Option<Event> {
         let why = Reason::Press(self.presses);
-        let Outcome {
-            method,
-            request,
-            result,
-            most,
-            ns,
-            start,
-        } = outcome;
+        let (method, ns) = (attempt.method, attempt.ns);
 
-        match result {
-            Ok(buffer) => {
-                let facts = buffer.facts();
-                let layout = layout(&buffer);
-                self.held = Some(Holding {
-                    buffer,
-                    facts,
-                    layout,
-                    method,
-                    request,
-                    alloc_ns: ns,
-                    press: self.presses,
-                    start,
-                    in_cycle: self.plan.settings().selection == Selection::Cycle,
-                });
-                self.stats.update(method, |stats| {
-                    stats.allocs += 1;
-                    stats.alloc_ns.add(ns);
-                });
-                Event::Allocated {
-                    method,
-                    facts,
-                    layout,
-                    ns,
-                    why,
-                }
-            }
-            Err(error) => {
-                self.stats.update(method, |stats| stats.failures += 1);
-                Event::Failed {
-                    method,
-                    size: request.size,
-                    error,
-                    most,
-                    why,
-                }
-            }
+        if let Err(error) = attempt.result {
+            self.stats.update(method, |stats| stats.failures += 1);
+            return is_shown.then_some(Event::Failed {
+                method,
+                size: attempt.request.size,
+                error,
+                most: attempt.most,
+                why,
+            });
         }
+
+        self.origin = Some(Origin {
+            method,
+            request: attempt.request,
+            alloc_ns: ns,
+            press: self.presses,
+            in_cycle: self.plan.settings().selection == Selection::Cycle,
+            start: attempt.start,
+        });
+        self.stats.update(method, |stats| {
+            stats.allocs += 1;
+            stats.alloc_ns.add(ns);
+        });
+        let buffer = self.buffer.as_ref().filter(|_| is_shown)?;
+        Some(Event::Allocated {
+            method,
+            facts: buffer.facts(),
+            layout: layout(buffer),
+            ns,
+            why,
+        })
     }
 
-    /// Frees what is held, if anything. Sleeps if the release of a `B` does.
-    pub(crate) fn free(&mut self, why: Reason) -> Option<Event> {
-        let Holding {
-            buffer,
-            facts,
-            method,
-            in_cycle,
-            ..
-        } = self.held.take()?;
+    /// Frees what is held, if anything. Returns what happened if it is to be shown.
+    ///
+    /// Sleeps if the drop of a `B` does.
+    pub(crate) fn free(&mut self, why: Reason, is_shown: bool) -> Option<Event> {
+        let buffer = self.buffer.as_mut()?;
+        let Origin {
+            method, in_cycle, ..
+        } = *self.origin.as_ref()?;
+        // Before it is gone.
+        let facts = is_shown.then(|| buffer.facts());
 
         let start = Instant::<Monotonic>::now();
-        let ended = buffer.release(why);
+        let ended = buffer.end(why);
+        self.buffer = None;
         let ns = elapsed_ns(start);
 
         if in_cycle {
@@ -223,7 +252,7 @@ impl<B: Held> Toggle<B> {
             stats.frees += 1;
             stats.free_ns.add(ns);
         });
-        Some(Event::Freed {
+        facts.map(|facts| Event::Freed {
             method,
             facts,
             ended,
@@ -248,8 +277,9 @@ impl<B: Held> Toggle<B> {
     }
 
     /// Returns what is held.
-    pub(crate) fn held(&self) -> Option<&Holding<B>> {
-        self.held.as_ref()
+    pub(crate) fn held(&self) -> Option<Holding<'_, B>> {
+        let (buffer, origin) = self.buffer.as_ref().zip(self.origin.as_ref())?;
+        Some(Holding { buffer, origin })
     }
 
     /// Returns how many presses were carried out.

@@ -72,7 +72,7 @@ const DEVM_MAX: Limit = Limit::constant("KMALLOC_MAX_SIZE less a header", || {
 
 impl Plain for DevmBlock {
     /// On unbind, the block is the device's to free.
-    fn release(self, why: Reason) -> Ended {
+    fn end(&mut self, why: Reason) -> Ended {
         match why {
             Reason::Press(_) => Ended::Freed,
             Reason::Unbind => {

@@ -3,9 +3,13 @@
 //! A linked list of records, each in a box of another allocator: `kmalloc` with `GFP_KERNEL`,
 //! `kmalloc` with `GFP_ATOMIC`, `vmalloc`.
 
-use core::mem::size_of;
+use core::mem::{
+    size_of,
+    ManuallyDrop, //
+};
 
 use kernel::{
+    alloc::Flags,
     fmt,
     prelude::*, //
 };
@@ -73,7 +77,8 @@ impl Allocate for List {
 pub(crate) struct Record {
     name: &'static str,
     weight: usize,
-    next: Option<Link>,
+    // Not dropped with the record: the list takes it off first, and frees without recursion.
+    next: ManuallyDrop<Option<Link>>,
 }
 
 /// A record in a box of one of the allocators.
@@ -87,11 +92,11 @@ impl Link {
     /// Boxes the record that is number `weight` from the end, and puts it before `head`.
     ///
     /// The box comes first: if it cannot be had, `head` stays where it is freed iteratively.
-    fn push(head: &mut Option<Link>, weight: usize, request: &Request) -> Result {
-        let kernel = request.gfp.flags()?;
-        let atomic = request.gfp.with_base(Base::Atomic).flags()?;
+    /// `flags` are those of the two kinds of records.
+    fn push(head: &mut Option<Link>, weight: usize, flags: [Flags; 2]) -> Result {
+        let [kernel, atomic] = flags;
         let mut record = |name| {
-            let next = head.take();
+            let next = ManuallyDrop::new(head.take());
             Record { name, weight, next }
         };
 
@@ -135,9 +140,12 @@ impl Records {
             records: 0,
         };
 
+        let atomic = request.gfp.with_base(Base::Atomic);
+        let flags = [request.gfp.flags()?, atomic.flags()?];
+
         // Built from the end: what is there is freed if a record cannot be had.
         for weight in 0..request.size.div_ceil(size_of::<Record>()) {
-            Link::push(&mut list.head, weight, request)?;
+            Link::push(&mut list.head, weight, flags)?;
             list.records += 1;
         }
         Ok(list)

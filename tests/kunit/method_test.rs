@@ -49,7 +49,10 @@ impl Bench {
         let request = Request { size, gfp, context };
         let allowed = self.states.check(method, &request);
         allowed.map_err(|refusal| refusal.errno())?;
-        self.states.alloc(method, self.device.bound(), &request)
+        let mut place = None;
+        self.states
+            .alloc(method, self.device.bound(), &request, &mut place)?;
+        place.ok_or(EINVAL)
     }
 
     /// The error of a request that is refused before it is tried.
@@ -130,7 +133,8 @@ fn zeroed_after_use(bench: &Bench, method: Method, size: usize, gfp: Gfp) -> Res
         if !zero {
             return Ok(false);
         }
-        let _ = buffer.release(Reason::Press(2));
+        let _ = buffer.end(Reason::Press(2));
+        drop(buffer);
     }
     Ok(true)
 }
@@ -150,7 +154,8 @@ mod tests {
                 assert!(holds(*method, "usable", facts.usable >= size));
                 let same = write_and_read_back(*method, &mut buffer, size);
                 assert!(holds(*method, "read back", same));
-                let _ = buffer.release(Reason::Press(2));
+                let _ = buffer.end(Reason::Press(2));
+                drop(buffer);
             }
         }
         Ok(())
@@ -160,7 +165,7 @@ mod tests {
     fn every_method_takes_its_flags() -> Result {
         let bench = Bench::new()?;
         for method in Method::ALL {
-            let takes = method.rules().takes;
+            let takes = &method.rules().takes;
             let size = method.rules().default_size;
             for base in takes.bases {
                 let base = Gfp::KERNEL.with_base(*base);
@@ -186,7 +191,7 @@ mod tests {
     fn every_method_takes_its_largest_size() -> Result {
         let bench = Bench::new()?;
         for method in Method::ALL {
-            let limit = method.rules().limit;
+            let limit = &method.rules().limit;
             let size = if limit.fixed {
                 limit.bytes()
             } else {
@@ -287,8 +292,9 @@ mod tests {
 
             let before = free_bytes();
             for _ in 0..BYTES / usable {
-                let buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
-                let _ = buffer.release(Reason::Press(2));
+                let mut buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
+                let _ = buffer.end(Reason::Press(2));
+                drop(buffer);
             }
             let kept = before.saturating_sub(free_bytes());
             assert!(holds(*method, "given back", kept < ON_THE_WAY));

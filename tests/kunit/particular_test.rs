@@ -11,7 +11,9 @@ use kernel::{
 };
 
 use crate::{
+    kunit::TestDevice,
     method::{
+        Buffer,
         Ended,
         Held,
         Method,
@@ -42,6 +44,18 @@ fn request(size: usize) -> Request {
 }
 
 /// The remarks of an allocation, one a line.
+/// Allocates with a method for the test's device.
+fn alloc(
+    states: &States,
+    method: Method,
+    device: &TestDevice,
+    request: &Request,
+) -> Result<Buffer> {
+    let mut place = None;
+    states.alloc(method, device.bound(), request, &mut place)?;
+    place.ok_or(EINVAL)
+}
+
 fn remarks(held: &impl Held) -> Result<KVec<CString>> {
     let mut lines = KVec::new();
     let mut result = Ok(());
@@ -61,10 +75,7 @@ fn is_pattern(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        kunit::{
-            free_bytes,
-            TestDevice, //
-        },
+        kunit::free_bytes,
         rust::{
             fixed::FixedBuffer,
             limits::{
@@ -127,7 +138,7 @@ mod tests {
     fn krealloc_tells_its_steps() -> Result {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
         let states = States::new(device.bound())?;
-        let held = states.alloc(Method::Krealloc, device.bound(), &request(1000))?;
+        let held = alloc(&states, Method::Krealloc, &device, &request(1000))?;
 
         let lines = remarks(&held)?;
         assert_eq!(lines.len(), 1);
@@ -148,7 +159,7 @@ mod tests {
             // More than kmalloc has.
             (KMALLOC_MAX_SIZE.bytes() + 1, c_str!("got vmalloc memory")),
         ] {
-            let held = states.alloc(Method::Kvmalloc, device.bound(), &request(size))?;
+            let held = alloc(&states, Method::Kvmalloc, &device, &request(size))?;
             let lines = remarks(&held)?;
             assert_eq!(lines.len(), 1);
             assert!(lines[0].to_bytes() == line.to_bytes());
@@ -199,7 +210,7 @@ mod tests {
         // Three records, and twice as many.
         for records in [3, 6] {
             let request = request(size / 3 * records);
-            let held = states.alloc(Method::List, device.bound(), &request)?;
+            let held = alloc(&states, Method::List, &device, &request)?;
             let lines = remarks(&held)?;
             assert_eq!(lines.len(), records);
 
@@ -220,7 +231,7 @@ mod tests {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
         let states = States::new(device.bound())?;
         let size = Method::List.rules().limit.bytes();
-        let held = states.alloc(Method::List, device.bound(), &request(size))?;
+        let held = alloc(&states, Method::List, &device, &request(size))?;
         assert_eq!(held.facts().size, size);
         drop(held);
         Ok(())
@@ -235,8 +246,8 @@ mod tests {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
         let states = States::new(device.bound())?;
         for _ in 0..BLOCKS {
-            let held = states.alloc(Method::Devm, device.bound(), &request(BLOCK_BYTES))?;
-            assert!(held.release(Reason::Unbind) == Ended::Left);
+            let mut held = alloc(&states, Method::Devm, &device, &request(BLOCK_BYTES))?;
+            assert!(held.end(Reason::Unbind) == Ended::Left);
         }
         let left = before.saturating_sub(free_bytes());
         drop(states);
@@ -257,8 +268,8 @@ mod tests {
         let states = States::new(device.bound())?;
         let before = free_bytes();
         for _ in 0..64 {
-            let held = states.alloc(Method::Devm, device.bound(), &request(BLOCK_BYTES))?;
-            assert!(held.release(Reason::Press(2)) == Ended::Freed);
+            let mut held = alloc(&states, Method::Devm, &device, &request(BLOCK_BYTES))?;
+            assert!(held.end(Reason::Press(2)) == Ended::Freed);
         }
         assert!(before.saturating_sub(free_bytes()) < 16 * BLOCK_BYTES);
         Ok(())

@@ -48,7 +48,7 @@ mod tests {
             ("kernel+noretry+retry_mayfail", 64),
             ("kernel+retry_mayfail+nofail", 64),
         ] {
-            let objection = objection(&rules, gfp, size, Context::Thread);
+            let objection = objection(rules, gfp, size, Context::Thread);
             assert!(matches!(objection, Some(Objection::Together(_))));
         }
         for (gfp, size) in [
@@ -56,12 +56,12 @@ mod tests {
             ("noio+nofail", 64),
             ("atomic+high", 64),
         ] {
-            assert!(objection(&rules, gfp, size, Context::Thread).is_none());
+            assert!(objection(rules, gfp, size, Context::Thread).is_none());
         }
 
         // Pages that need not follow each other may be many.
         let rules = Method::RawVmalloc.rules();
-        assert!(objection(&rules, "kernel+nofail", 64 * page, Context::Thread).is_none());
+        assert!(objection(rules, "kernel+nofail", 64 * page, Context::Thread).is_none());
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
             (Method::Slab, "kernel+zero", "zero"),
             (Method::Mempool, "kernel+zero", "zero"),
         ] {
-            let objection = objection(&method.rules(), gfp, 64, Context::Thread).ok_or(EINVAL)?;
+            let objection = objection(method.rules(), gfp, 64, Context::Thread).ok_or(EINVAL)?;
             assert!(matches!(objection, Objection::Word(name) if name == word));
 
             let refusal = Refusal { method, objection };
@@ -119,14 +119,14 @@ mod tests {
         for method in Method::ALL {
             let rules = method.rules();
             let size = rules.default_size;
-            let sleeping = objection(&rules, "kernel", size, Context::Hard);
+            let sleeping = objection(rules, "kernel", size, Context::Hard);
             assert!(matches!(sleeping, Some(Objection::Sleeps(_))));
 
             if rules.takes.bases.contains(&Base::Atomic) {
-                let atomic = objection(&rules, "atomic", size, Context::Hard);
+                let atomic = objection(rules, "atomic", size, Context::Hard);
                 assert_eq!(atomic.is_some(), rules.sleeps.is_some());
             }
-            assert!(objection(&rules, "kernel", size, Context::Thread).is_none());
+            assert!(objection(rules, "kernel", size, Context::Thread).is_none());
         }
 
         for method in [

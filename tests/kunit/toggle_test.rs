@@ -17,6 +17,7 @@ use kernel::{
 use crate::{
     event::Event,
     facts::Facts,
+    inspect::layout,
     method::{
         Held,
         Method,
@@ -60,6 +61,9 @@ const FAKE_RUNS: [Run; 3] = [
     },
 ];
 
+/// How often somebody looked at a fake.
+static LOOKS: Atomic<i32> = Atomic::new(0);
+
 /// An allocation that only counts itself.
 struct Fake {
     size: usize,
@@ -67,12 +71,13 @@ struct Fake {
 }
 
 impl Fake {
-    fn new(request: &Request, alive: &Arc<Atomic<i32>>) -> Self {
+    fn put(request: &Request, alive: &Arc<Atomic<i32>>, place: &mut Option<Self>) -> Result {
         alive.fetch_add(1, Relaxed);
-        Self {
+        *place = Some(Self {
             size: request.size,
             alive: alive.clone(),
-        }
+        });
+        Ok(())
     }
 }
 
@@ -84,6 +89,7 @@ impl Drop for Fake {
 
 impl Held for Fake {
     fn facts(&self) -> Facts {
+        LOOKS.fetch_add(1, Relaxed);
         Facts {
             address: Address::of(core::ptr::null::<u8>()),
             size: self.size,
@@ -93,6 +99,7 @@ impl Held for Fake {
     }
 
     fn runs(&self, each: &mut dyn FnMut(Run)) {
+        LOOKS.fetch_add(1, Relaxed);
         for run in FAKE_RUNS {
             each(run);
         }
@@ -115,6 +122,12 @@ fn plan(settings: Settings) -> Result<Plan> {
 fn toggle() -> Result<(Toggle<Fake>, Arc<Atomic<i32>>)> {
     let toggle = Toggle::new(plan(Settings::DEFAULT)?)?;
     Ok((toggle, Arc::new(Atomic::new(0), GFP_KERNEL)?))
+}
+
+/// A press that is shown.
+fn press(toggle: &mut Toggle<Fake>, alive: &Arc<Atomic<i32>>) -> Result<Event> {
+    let event = toggle.press(true, |_, request, place| Fake::put(request, alive, place));
+    event.ok_or(EINVAL)
 }
 
 /// The method of an event of the kind that is expected, or none.
@@ -149,12 +162,12 @@ mod tests {
         for round in 0..3 {
             for (index, method) in Method::ALL.iter().enumerate() {
                 assert!(toggle.next() == *method);
-                let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+                let event = press(&mut toggle, &alive)?;
                 assert!(allocated(&event) == Some(*method));
                 assert_eq!(alive.load(Relaxed), 1);
                 assert!(toggle.held().is_some_and(|held| held.method == *method));
 
-                let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+                let event = press(&mut toggle, &alive)?;
                 assert!(freed(&event) == Some(*method));
                 assert_eq!(alive.load(Relaxed), 0);
                 assert!(toggle.held().is_none());
@@ -176,7 +189,7 @@ mod tests {
         let size = first.rules().default_size;
 
         for press in 1..=2 {
-            let event = toggle.press(|_, _| Err(ENOMEM));
+            let event = toggle.press(true, |_, _, _| Err(ENOMEM)).ok_or(EINVAL)?;
             assert!(matches!(event, Event::Failed { method, .. } if method == first));
             let line = CString::try_from_fmt(fmt!("{event}"))?;
             let expected = CString::try_from_fmt(fmt!(
@@ -189,7 +202,7 @@ mod tests {
             assert!(toggle.next() == first);
         }
 
-        let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+        let event = press(&mut toggle, &alive)?;
         assert!(allocated(&event) == Some(first));
         assert_eq!(toggle.stats().total(|stats| stats.failures), 2);
         assert_eq!(toggle.stats().total(|stats| stats.allocs), 1);
@@ -201,9 +214,9 @@ mod tests {
     fn change_applies_to_the_next_allocation() -> Result {
         let (mut toggle, alive) = toggle()?;
         let (first, last) = (Method::ALL[0], Method::ALL[Method::ALL.len() - 1]);
-        let fake = |_, request: &Request| Ok(Fake::new(request, &alive));
+        let fake = |_, request: &Request, place: &mut _| Fake::put(request, &alive, place);
 
-        let event = toggle.press(fake);
+        let event = toggle.press(true, fake).ok_or(EINVAL)?;
         assert!(allocated(&event) == Some(first));
 
         toggle.change(plan(Settings {
@@ -212,12 +225,12 @@ mod tests {
         })?);
         assert!(toggle.held().is_some_and(|held| held.method == first));
 
-        let event = toggle.press(fake);
+        let event = toggle.press(true, fake).ok_or(EINVAL)?;
         assert!(freed(&event) == Some(first));
         for _ in 0..2 {
-            let event = toggle.press(fake);
+            let event = toggle.press(true, fake).ok_or(EINVAL)?;
             assert!(allocated(&event) == Some(last));
-            let event = toggle.press(fake);
+            let event = toggle.press(true, fake).ok_or(EINVAL)?;
             assert!(freed(&event) == Some(last));
         }
 
@@ -230,22 +243,22 @@ mod tests {
     #[test]
     fn unbind_frees_what_is_held() -> Result {
         let (mut toggle, alive) = toggle()?;
-        assert!(toggle.free(Reason::Unbind).is_none());
+        assert!(toggle.free(Reason::Unbind, true).is_none());
 
-        let _ = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
-        let event = toggle.free(Reason::Unbind);
+        let _ = press(&mut toggle, &alive)?;
+        let event = toggle.free(Reason::Unbind, true);
         assert!(event.is_some_and(|event| ends_with(&event, " ns (unbind)")));
         assert_eq!(alive.load(Relaxed), 0);
         assert_eq!(toggle.stats().total(|stats| stats.frees), 1);
         assert_eq!(toggle.presses(), 1);
-        assert!(toggle.free(Reason::Unbind).is_none());
+        assert!(toggle.free(Reason::Unbind, true).is_none());
         Ok(())
     }
 
     #[test]
     fn drop_frees_what_is_held() -> Result {
         let (mut toggle, alive) = toggle()?;
-        let _ = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+        let _ = press(&mut toggle, &alive)?;
         assert_eq!(alive.load(Relaxed), 1);
         drop(toggle);
         assert_eq!(alive.load(Relaxed), 0);
@@ -260,18 +273,38 @@ mod tests {
             "(press 2)",
             "(press 3), 5 pages in 3 runs",
         ];
-        for press in lines {
-            let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
-            assert!(ends_with(&event, press));
+        for line in lines {
+            let event = press(&mut toggle, &alive)?;
+            assert!(ends_with(&event, line));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_found_out_that_is_not_shown() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        let fake = |_, request: &Request, place: &mut _| Fake::put(request, &alive, place);
+
+        let before = LOOKS.load(Relaxed);
+        for _ in 0..2 {
+            assert!(toggle.press(false, fake).is_none());
+        }
+        assert_eq!(LOOKS.load(Relaxed), before);
+        assert_eq!(toggle.stats().total(|stats| stats.frees), 1);
+
+        // Facts and runs of an allocation, facts of what is freed.
+        for _ in 0..2 {
+            assert!(toggle.press(true, fake).is_some());
+        }
+        assert_eq!(LOOKS.load(Relaxed), before + 3);
         Ok(())
     }
 
     #[test]
     fn layout_is_found() -> Result {
         let (mut toggle, alive) = toggle()?;
-        let _ = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
-        let layout = toggle.held().ok_or(EINVAL)?.layout;
+        let _ = press(&mut toggle, &alive)?;
+        let layout = layout(toggle.held().ok_or(EINVAL)?.buffer);
         assert_eq!((layout.pages, layout.runs, layout.longest), (5, 3, 3));
         Ok(())
     }
@@ -281,19 +314,18 @@ mod tests {
         let (mut toggle, alive) = toggle()?;
         let (method, request) = toggle.plan().choose(toggle.next());
 
-        let event = toggle.adopt(Outcome::of(method, request, || Err(ENOMEM)));
-        assert!(matches!(event, Event::Failed { .. }));
+        let event = toggle.adopt(Outcome::of(method, request, |_| Err(ENOMEM)), true);
+        assert!(matches!(event, Some(Event::Failed { .. })));
         assert!(toggle.held().is_none());
 
-        let event = toggle.adopt(Outcome::of(method, request, || {
-            Ok(Fake::new(&request, &alive))
-        }));
+        let got = Outcome::of(method, request, |place| Fake::put(&request, &alive, place));
+        let event = toggle.adopt(got, true).ok_or(EINVAL)?;
         assert!(allocated(&event) == Some(method));
         assert_eq!(toggle.presses(), 2);
         assert_eq!(toggle.stats().total(|stats| stats.allocs), 1);
         assert_eq!(toggle.stats().total(|stats| stats.failures), 1);
 
-        let event = toggle.press(|_, request| Ok(Fake::new(request, &alive)));
+        let event = press(&mut toggle, &alive)?;
         assert!(freed(&event) == Some(method));
         assert_eq!(alive.load(Relaxed), 0);
         Ok(())
@@ -306,18 +338,17 @@ mod tests {
             context: Context::Hard,
             ..Settings::DEFAULT
         })?);
-        let fake = |_, request: &Request| Ok(Fake::new(request, &alive));
+        let fake = |_, request: &Request, place: &mut _| Fake::put(request, &alive, place);
 
         // By a thread, whatever the settings say.
-        let _ = toggle.press(fake);
+        let _ = toggle.press(false, fake);
         assert!(toggle.held().ok_or(EINVAL)?.request.context == Context::Thread);
-        let _ = toggle.press(fake);
+        let _ = toggle.press(false, fake);
 
         // By the hard half.
         let (method, request) = toggle.plan().choose(toggle.next());
-        let _ = toggle.adopt(Outcome::of(method, request, || {
-            Ok(Fake::new(&request, &alive))
-        }));
+        let got = Outcome::of(method, request, |place| Fake::put(&request, &alive, place));
+        let _ = toggle.adopt(got, false);
         assert!(toggle.held().ok_or(EINVAL)?.request.context == Context::Hard);
         Ok(())
     }
