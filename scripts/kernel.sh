@@ -24,7 +24,7 @@ set -euo pipefail
 
 # Sets NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG from the table, and what machine_of sets.
 read_row() {
-	local word what='kunit|all|core|wide|storm|storms|torture|check|setup|-'
+	local word what='kunit|all|core|wide|storm|storms|torture|bench|check|setup|-'
 
 	read -r NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG \
 		< <(awk -v n="$1" '$1 "" == n' scripts/kernels) ||

@@ -59,7 +59,7 @@ remarks() {
 # build_for_tests ROW...: the modules with those of the tests, and what the kernels need
 # for them.
 build_for_tests() {
-	local row
+	local row options
 
 	for row; do
 		if scripts/kernel.sh names test all | grep -qxF -- "$row"; then
@@ -69,7 +69,11 @@ build_for_tests() {
 		fi
 	done
 	for row; do
-		build "$row" TESTS=1
+		options=(TESTS=1)
+		if scripts/kernel.sh names test bench | grep -qxF -- "$row"; then
+			options+=(BENCH=1)
+		fi
+		build "$row" "${options[@]}"
 	done
 }
 

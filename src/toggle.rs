@@ -138,7 +138,7 @@ pub(crate) struct Toggle<B> {
     plan: Plan,
     // Where the cycle stands: it moves on when what it allocated is freed.
     next: Method,
-    // Both or none; apart, so that an allocation is put where it stays.
+    // Apart, so that an allocation is put where it stays. Without it, the other says nothing.
     buffer: Option<B>,
     origin: Option<Origin>,
     presses: u64,

@@ -6,6 +6,8 @@ An emulator that counts instructions runs the driver and its peer in one boot, i
 second boot must give the same figures: what differs is named, and the status is 1.
 """
 
+import argparse
+import hashlib
 import json
 import re
 import subprocess
@@ -27,6 +29,9 @@ from machine import busybox_of, machine_of  # noqa: E402
 from row import Row, RowError  # noqa: E402
 
 OUT = CLONE / "out/bench"
+RECORD = HERE / "bench/record.json"
+# What may not grow unless the record does.
+RECORDED = ["press", "press-shown", "pair", "text"]
 RUST, PEER = "alloclab", "alloclab_peer"
 SIZES = [64, 4 << 10, 64 << 10, 1 << 20]
 # One instruction a nanosecond; while the guest waits, its clock runs ahead.
@@ -97,9 +102,10 @@ class BenchError(Exception):
     """What keeps the figures from being had."""
 
 
-def boot(row, number, files):
+def boot(row, out, number, files):
     """Run the script in a fresh guest; return the lines of its kernel log."""
-    log = OUT / f"{number}.serial.log"
+    log = out / f"bench.{number}.serial.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     machine = machine_of(row)
     options = machine.options(MEMORY_MB, cpus=1)
@@ -214,19 +220,58 @@ def table(result):
         print(f"{what}: {entry['rust']} {unit}, in C {entry['c']}")
 
 
+def files_of(row):
+    """What the guest of a row needs."""
+    program = program_for_guest(HERE / "bench/load.c", machine_of(row).tools)
+    files = {f"root/{name}.ko": row.product(f"{name}.ko")
+             for name in (RUST, PEER, "alloclab_bench", "alloclab_pairs")}
+    return files | {"root/load": program, "root/batch": SCRIPT.format(
+        sizes=" ".join(map(str, SIZES)), used_up=USED_UP, pairs=PAIRS,
+        shown_pairs=SHOWN_PAIRS, rust=RUST, peer=PEER)}
+
+
+def surroundings(row):
+    """What the counts depend on beside the driver."""
+    def first_line(*command):
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout.splitlines()[0]
+
+    machine = machine_of(row)
+    config = (row.build / ".config").read_bytes()
+    return {"kernel": row.version, "configuration": hashlib.sha256(config).hexdigest()[:12],
+            "rustc": first_line("rustc", "--version"),
+            "compiler": first_line(f"{machine.tools}gcc", "--version"),
+            "qemu": first_line(machine.qemu[0], "--version")}
+
+
+def costs(result):
+    """What the record keeps of the figures: the driver's own."""
+    return {" ".join(filter(None, [entry["what"], entry["method"], str(entry["size"] or "")])):
+            entry["rust"] for entry in result if entry["what"] in RECORDED}
+
+
+def write_record(row, result, reason):
+    """Write the record anew, and print what has changed in it."""
+    old = json.loads(RECORD.read_text(encoding="utf-8"))["costs"] if RECORD.is_file() else {}
+    new = costs(result)
+    for name in old.keys() | new.keys():
+        if old.get(name) != new.get(name):
+            print(f"record: {name}: {old.get(name)} before, {new.get(name)} now")
+    RECORD.write_text(json.dumps({"reason": reason, "surroundings": surroundings(row),
+                                  "costs": new}, indent=1) + "\n", encoding="utf-8")
+
+
 def main():
     """Measure twice, compare, write and print."""
-    OUT.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description="The main job of make bench.")
+    parser.add_argument("--record", metavar="REASON",
+                        help="write tests/bench/record.json anew, for this reason")
+    arguments = parser.parse_args()
     try:
         row = Row.find("kunit")
-        program = program_for_guest(HERE / "bench/load.c", machine_of(row).tools)
-        files = {f"root/{name}.ko": row.product(f"{name}.ko")
-                 for name in (RUST, PEER, "alloclab_bench", "alloclab_pairs")}
-        files |= {"root/load": program, "root/batch": SCRIPT.format(
-            sizes=" ".join(map(str, SIZES)), used_up=USED_UP, pairs=PAIRS,
-            shown_pairs=SHOWN_PAIRS, rust=RUST, peer=PEER)}
+        files = files_of(row)
         with ThreadPoolExecutor(2) as pool:
-            first, second = pool.map(lambda number: figures(boot(row, number, files)), (1, 2))
+            first, second = pool.map(lambda number: figures(boot(row, OUT, number, files)), (1, 2))
         differing = [key for key in first.keys() | second.keys()
                      if first.get(key) != second.get(key)]
         result = entries(first, row)
@@ -238,6 +283,8 @@ def main():
     for key in sorted(differing):
         print(f"differs between two boots: {' '.join(map(str, key))}: "
               f"{first.get(key)} and {second.get(key)}")
+    if arguments.record and not differing:
+        write_record(row, result, arguments.record)
     return bool(differing)
 
 

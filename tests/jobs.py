@@ -30,7 +30,8 @@ RUN = "run"
 # Where a row runs all end-to-end tests: so many guests, each with its share of the test modules.
 SHARES = 2
 # About how many seconds the tests of a row take: only for which begins first.
-SECONDS = {"all": 240, "core": 60, "wide": 150, "debug": 240, "setup": 240, "kunit": 20}
+SECONDS = {"all": 240, "core": 60, "wide": 150, "debug": 240, "setup": 240, "kunit": 20,
+           "bench": 30}
 # One more than the smallest supported machine has processors: a guest often waits.
 GUESTS = 3
 SILENCE_SECONDS = 8
@@ -218,6 +219,12 @@ def setup_jobs(row, words, out, expression=None):
     """The tests of set-up, where the row's words name them."""
     options = ["tests/setup", *(["-k", expression] if expression else [])]
     return [Tests(row, "setup", "", out, SECONDS["setup"], options)] if "setup" in words else []
+
+
+def bench_jobs(row, words, out, expression=None):
+    """The cost of a press against its record, where the row's words name it."""
+    options = ["tests/bench", *(["-k", expression] if expression else [])]
+    return [Tests(row, "bench", "", out, SECONDS["bench"], options)] if "bench" in words else []
 
 
 class Torture(NamedTuple):

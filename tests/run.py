@@ -13,8 +13,8 @@ import sys
 import time
 from collections import Counter
 
-from jobs import (CLONE, Progress, clear, e2e_jobs, kunit_jobs, run_jobs, setup_jobs, stop,
-                  torture_jobs, torture_modules)
+from jobs import (CLONE, Progress, bench_jobs, clear, e2e_jobs, kunit_jobs, run_jobs, setup_jobs,
+                  stop, torture_jobs, torture_modules)
 
 import junit
 import record
@@ -89,6 +89,7 @@ def main():
             jobs += kunit_jobs(row, words[row.name], OUT)
             jobs += setup_jobs(row, words[row.name], OUT, arguments.k)
             jobs += e2e_jobs(row, words[row.name], OUT, arguments.k)
+            jobs += bench_jobs(row, words[row.name], OUT, arguments.k)
         jobs += torture_jobs(row, words[row.name], TORTURE, arguments.scale, arguments.k)
     outcomes = run_jobs(jobs, progress)
     cases = [case for outcome in outcomes for case in outcome.cases]
