@@ -38,6 +38,5 @@ help:
 	@sed 1,2d scripts/help
 
 .PHONY: all demo test kunit torture torture-quick matrix bench check shell update canary
-.PHONY: press
-.PHONY: clean distclean help
+.PHONY: press clean distclean help
 endif

@@ -59,9 +59,7 @@ impl Dropped {
             );
         }
     }
-}
 
-impl Dropped {
     /// Counts a line if others were dropped before: the timer has not told of them, and the
     /// interval is not over. Any context.
     fn drop_one_more(&self) -> bool {
