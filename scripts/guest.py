@@ -39,6 +39,19 @@ class Result(NamedTuple):
     output: str
 
 
+def merged_tree(options, overlays, directory):
+    """The device tree of the machine that `options` make, with overlays; below `directory`."""
+    # What follows the serial ports is the model, see Machine.options().
+    dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
+    return devicetree.merge(dumped, overlays, directory)
+
+
+def kernel_command_line(machine, append):
+    """The command line of a guest's kernel."""
+    return (f"console={machine.serial}0 rdinit=/init oops=panic panic=-1 printk.devkmsg=on "
+            f"{machine.append} {append}")
+
+
 class Log:
     """The kernel log that a serial port writes into a file, read as it grows."""
 
@@ -120,8 +133,7 @@ class Guest:
         options = machine.options(self._memory, self._cpus)
         tree = []
         if machine.tree:
-            dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
-            tree = ["-dtb", str(devicetree.merge(dumped, self._overlays, directory))]
+            tree = ["-dtb", str(merged_tree(options, self._overlays, directory))]
         # Sockets go to QEMU as open files: a path could be too long for one.
         self._channel, channel = socket.socketpair()
         monitor, monitor_end = socket.socketpair()
@@ -135,8 +147,7 @@ class Guest:
                 "-chardev", f"socket,id=monitor,fd={monitor_end.fileno()}",
                 "-mon", "chardev=monitor,mode=control",
                 "-kernel", str(self.row.image), "-initrd", str(initrd), *tree,
-                "-append", f"console={machine.serial}0 rdinit=/init oops=panic panic=-1 "
-                           f"printk.devkmsg=on {machine.append} {self._append}",
+                "-append", kernel_command_line(machine, self._append),
                 "-no-reboot"]
             with open(directory / "qemu", "wb") as said:
                 self._process = subprocess.Popen(

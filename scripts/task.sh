@@ -173,8 +173,9 @@ matrix)
 	total
 	;;
 bench)
-	remarks kunit
-	build kunit TESTS=1 BENCH=1
+	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
+	remarks "${ROWS[@]}"
+	build_for_tests "${ROWS[@]}"
 	setup_summary
 	tests/bench.py
 	total

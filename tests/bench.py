@@ -21,12 +21,12 @@ CLONE = HERE.parent
 sys.path[:0] = [str(CLONE / "scripts"), str(HERE), str(HERE / "e2e")]
 sys.dont_write_bytecode = True
 
-import devicetree  # noqa: E402
 import initramfs  # noqa: E402
-from conftest import program_for_guest  # noqa: E402
+from guest import Log, kernel_command_line, merged_tree  # noqa: E402
 from lab import PL061, node, nodes  # noqa: E402
 from machine import busybox_of, machine_of  # noqa: E402
-from row import Row, RowError  # noqa: E402
+from programs import program_for_guest  # noqa: E402
+from row import Row, RowError, table as kernels  # noqa: E402
 
 OUT = CLONE / "out/bench"
 RECORD = HERE / "bench/record.json"
@@ -82,8 +82,6 @@ measure() {{
 }}
 chmod +x load
 insmod alloclab_bench.ko
-# This run fails: it only lets programs count.
-echo "0 1" 2>/dev/null >/sys/module/alloclab_bench/parameters/run
 measure {rust}
 measure {peer}
 measure {peer}
@@ -112,14 +110,12 @@ def boot(row, out, number, files):
     overlays = [PL061, nodes(node("fast", 4, "debounce-interval = <0>"))]
     with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
         directory = Path(directory)
-        dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
-        tree = devicetree.merge(dumped, overlays, directory)
+        tree = merged_tree(options, overlays, directory)
         initramfs.build(directory / "initrd", BATCH, busybox_of(row), files)
         command = ["setpriv", "--pdeathsig", "KILL", *options, *COUNTING,
                    "-serial", f"file:{log}", "-serial", "null", "-kernel", str(row.image),
                    "-initrd", str(directory / "initrd"), "-dtb", str(tree), "-no-reboot",
-                   "-append", f"console={machine.serial}0 rdinit=/init oops=panic panic=-1 "
-                              f"printk.devkmsg=on {machine.append} {APPEND}"]
+                   "-append", kernel_command_line(machine, APPEND)]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True, timeout=BOOT_SECONDS,
@@ -128,8 +124,7 @@ def boot(row, out, number, files):
             raise BenchError(f"the guest has not ended in {BOOT_SECONDS} s, see {log}") from error
         if done.returncode:
             raise BenchError(f"QEMU: status {done.returncode}: {done.stdout}")
-    text = log.read_text(encoding="utf-8", errors="replace").replace("\r", "")
-    return [re.sub(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?", "", line) for line in text.splitlines()]
+    return Log(log).lines()
 
 
 def figures(lines):
@@ -245,9 +240,9 @@ def surroundings(row):
 
 
 def costs(result):
-    """What the record keeps of the figures: the driver's own."""
+    """What the record keeps of the figures, of both drivers."""
     return {" ".join(filter(None, [entry["what"], entry["method"], str(entry["size"] or "")])):
-            entry["rust"] for entry in result if entry["what"] in RECORDED}
+            [entry["rust"], entry["c"]] for entry in result if entry["what"] in RECORDED}
 
 
 def write_record(row, result, reason):
@@ -268,7 +263,8 @@ def main():
                         help="write tests/bench/record.json anew, for this reason")
     arguments = parser.parse_args()
     try:
-        row = Row.find("kunit")
+        # The one on which make test compares with the record.
+        row = Row.find(next(entry.name for entry in kernels().values() if "bench" in entry.test))
         files = files_of(row)
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.map(lambda number: figures(boot(row, OUT, number, files)), (1, 2))

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Fixtures: the kernel row of this run, a guest for each test module, a lab for each test."""
 
-import functools
-import hashlib
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +18,7 @@ from detectors import complaints, look_back  # noqa: E402
 from guest import Guest, GuestError, interrupted  # noqa: E402
 from lab import KPTR, STANDARD, Lab  # noqa: E402
 from machine import machine_of  # noqa: E402
+from programs import program_for_guest  # noqa: E402
 from row import Row  # noqa: E402
 
 
@@ -133,31 +130,6 @@ def guest_of(item):
 def pytest_runtest_protocol(item, nextitem):
     """Remember which test comes next."""
     item.session.stash[NEXT] = nextitem
-
-
-@functools.cache
-def compiler(tools):
-    """How the tests' C programs are compiled for the guest, and the compiler's version."""
-    command = [f"{tools}gcc", "-O2", "-Wall", "-Werror", "-static", "-pthread"]
-    version = subprocess.run([command[0], "--version"], check=True, stdout=subprocess.PIPE,
-                             text=True).stdout
-    return command, version
-
-
-def program_for_guest(source, tools):
-    """A C program of the tests, compiled for the guest; it stays below what went into it."""
-    command, version = compiler(tools)
-    digest = hashlib.sha256("\n".join([*command, version]).encode())
-    for path in [source, *sorted(source.parent.glob("*.h"))]:
-        digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
-    program = CLONE / "out/build/guest" / digest.hexdigest()[:12] / source.stem
-    if not program.is_file():
-        program.parent.mkdir(parents=True, exist_ok=True)
-        # Others may do the same now.
-        made = program.with_suffix(f".{os.getpid()}")
-        subprocess.run([*command, "-o", made, source], check=True)
-        made.rename(program)
-    return program
 
 
 class Guests:

@@ -116,15 +116,10 @@ fn pair<T>(alloc: impl FnOnce() -> Result<T>) -> Option<u32> {
     Some(count().wrapping_sub(start))
 }
 
-/// Returns the median.
-fn median(counts: &mut [u32]) -> u32 {
-    counts.sort_unstable();
-    counts.get(counts.len() / 2).copied().unwrap_or(0)
-}
-
-/// Compares the two sides, now this one first and now that one, and logs the medians.
+/// Compares the two sides, now this one first and now that one, and logs the least of each: what
+/// a pair costs beyond that is the allocator's state, which may favour one side.
 fn compare(name: &str, size: usize, rust: impl Fn() -> Option<u32>, c: impl Fn() -> u32) -> Result {
-    let mut counts = [KVec::new(), KVec::new()];
+    let mut least = [u32::MAX; 2];
     let rust = || rust().unwrap_or(0);
     for round in 0..=PAIRS {
         let both = if round % 2 == 0 {
@@ -137,14 +132,11 @@ fn compare(name: &str, size: usize, rust: impl Fn() -> Option<u32>, c: impl Fn()
             // The method does not take this size.
             return Ok(());
         }
-        // The first is to warm up.
-        if round > 0 {
-            for (counts, one) in counts.iter_mut().zip(both) {
-                counts.push(one, GFP_KERNEL)?;
-            }
+        for (least, one) in least.iter_mut().zip(both) {
+            *least = one.min(*least);
         }
     }
-    let [rust, c] = counts.each_mut().map(|counts| median(counts));
+    let [rust, c] = least;
     pr_info!("pair {name} {size}: rust {rust} c {c}\n");
     Ok(())
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * load MODULE [PARAMETERS]: loads a module and prints how many instructions that took. The module
- * alloclab_bench must have counted before: it lets programs read the counter.
+ * alloclab_bench must be loaded: it lets programs read the counter.
  */
 #include <fcntl.h>
 #include <stdio.h>

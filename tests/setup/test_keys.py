@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from conftest import program_for_guest
 from machine import machine_of
+from programs import program_for_guest
 from row import CLONE
 
 # Functions that only name, choose or call: what comes of them is in the keys.
