@@ -22,7 +22,8 @@ use kernel::{
     },
     page::PAGE_SIZE,
     prelude::*,
-    str::CStr, //
+    str::CStr,
+    task::Task, //
 };
 
 use crate::rust::bound::BoundDevice;
@@ -35,7 +36,7 @@ extern "C" {
     ) -> *mut bindings::device;
     fn kunit_device_unregister(test: *mut bindings::kunit, dev: *mut bindings::device);
     fn alloclab_nr_free_pages() -> c_ulong;
-    fn alloclab_sleeps() -> c_ulong;
+    fn alloclab_sleeps(task: *mut bindings::task_struct) -> c_ulong;
 }
 
 /// A device on KUnit's own bus, bound to a driver of KUnit's; dropping it unregisters it.
@@ -98,8 +99,8 @@ pub(crate) fn free_bytes() -> usize {
     PAGE_SIZE.saturating_mul(unsafe { alloclab_nr_free_pages() } as usize)
 }
 
-/// Returns how often this thread gave up its processor by itself.
-pub(crate) fn sleeps() -> c_ulong {
-    // SAFETY: The function reads a counter of the thread that calls it.
-    unsafe { alloclab_sleeps() }
+/// Returns how often a thread gave up its processor by itself. Any context.
+pub(crate) fn sleeps(task: &Task) -> c_ulong {
+    // SAFETY: The reference keeps the thread's structure; the function reads a counter in it.
+    unsafe { alloclab_sleeps(task.as_ptr()) }
 }

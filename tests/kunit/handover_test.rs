@@ -15,7 +15,12 @@ mod tests {
         }, //
     };
     use kernel::{
-        sync::Arc,
+        current,
+        sync::{
+            aref::ARef,
+            Arc, //
+        },
+        task::Task,
         time::{
             delay::fsleep,
             Delta, //
@@ -24,8 +29,8 @@ mod tests {
     };
 
     const POLL: Delta = Delta::from_millis(1);
-    /// Much longer than any handler takes.
-    const LONG: Delta = Delta::from_millis(20);
+    /// How often a thread is asked whether it has slept: 20 s at least.
+    const POLLS: u32 = 20_000;
 
     #[test]
     fn nothing_is_taken_that_is_not_published() -> Result {
@@ -79,14 +84,28 @@ mod tests {
     #[test]
     fn withdrawing_sleeps_while_the_order_is_carried_out() -> Result {
         let (mut publisher, taker) = handover::new::<u32, u32>()?;
-        let begun = Arc::new(Flag::new(false), GFP_KERNEL)?;
-        let begin = begun.clone();
+        let publishing: ARef<Task> = ARef::from(&**current!());
+        let (begun, withdrawing) = (
+            Arc::new(Flag::new(false), GFP_KERNEL)?,
+            Arc::new(Flag::new(false), GFP_KERNEL)?,
+        );
+        let (begin, withdraws) = (begun.clone(), withdrawing.clone());
         publisher.publish(1);
         workqueue::system_long().try_spawn(GFP_KERNEL, move || {
             let taken = taker.take();
             begin.set(true);
+            while !withdraws.get() {
+                fsleep(POLL);
+            }
+            // The order is carried out until the other thread has slept, or does not.
+            let before = sleeps(&publishing);
+            for _ in 0..POLLS {
+                if sleeps(&publishing) > before {
+                    break;
+                }
+                fsleep(POLL);
+            }
             if let Some((order, job)) = taken {
-                fsleep(LONG);
                 job.complete(order * 10);
             }
         })?;
@@ -94,9 +113,10 @@ mod tests {
             fsleep(POLL);
         }
 
-        let before = sleeps();
+        let before = sleeps(current!());
+        withdrawing.set(true);
         assert_eq!(publisher.withdraw(), Some(10));
-        assert!(sleeps() > before);
+        assert!(sleeps(current!()) > before);
         Ok(())
     }
 

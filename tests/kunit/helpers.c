@@ -14,7 +14,7 @@ unsigned long alloclab_nr_free_pages(void)
 	return global_zone_page_state(NR_FREE_PAGES);
 }
 
-unsigned long alloclab_sleeps(void)
+unsigned long alloclab_sleeps(const struct task_struct *task)
 {
-	return current->nvcsw;
+	return READ_ONCE(task->nvcsw);
 }
