@@ -8,8 +8,6 @@ set -euo pipefail
 . scripts/lib.sh
 
 OUT=$PWD/out/check
-SRC_LINES=300
-OTHER_LINES=400
 failed=0
 passed=0
 
@@ -128,16 +126,6 @@ silent() {
 	fi
 }
 
-# lines MOST FILE...: no file is longer.
-lines() {
-	local most=$1
-
-	shift
-	wc -l "$@" | awk -v most="$most" '
-		$2 != "total" && $1 > most { print $2 ": " $1 " lines"; bad = 1 }
-		END { exit bad }'
-}
-
 licence() {
 	local file bad=0
 
@@ -195,9 +183,6 @@ check "dt-schema: binding, example" binding < <(files '*.yaml')
 check "dt-schema: overlays" overlays < <(files '*.dtso')
 check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*.py' \
 	'*.config' Makefile Kbuild kernels help run)
-check "src/: at most $SRC_LINES lines" lines "$SRC_LINES" < <(files '*.rs' | grep '^src/')
-check "others: at most $OTHER_LINES lines" lines "$OTHER_LINES" \
-	< <(files '*.rs' '*.c' '*.sh' '*.py' | grep -E '^(rust|tests|scripts)/')
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
 check "README: table of methods" methods < <(printf '%s\n' src/method.rs README.md)
