@@ -16,6 +16,11 @@ tested() { awk -v s="$1" '$1 "" == s { print $2, $3, $4 }' scripts/tested; }
 # snapshot_of VERSION: when the archive had a tested version.
 snapshot_of() { awk -v v="$1" '$2 "" == v { print $3; exit }' scripts/tested; }
 
+# kept_digest VERSION: the SHA-256 of a tested version's linux-source package, if known.
+kept_digest() {
+	awk -v v="$1" '$2 "" == v && $5 ~ /^[0-9a-f]+$/ { print $5; exit }' scripts/tested
+}
+
 is_tested() { [ -n "$(snapshot_of "$1")" ]; }
 
 # names_tested SOURCE: its tested versions, for messages.
@@ -91,15 +96,38 @@ use_sources() {
 		apt-get -q "${APT[@]}" update -o APT::Update::Error-Mode=any
 }
 
+# take_kept VERSION FILE: downloads the linux-source package of a tested version that the
+# archive's lists do not have any more: the archive keeps the file for a while.  No signed
+# list has its digest then, so scripts/tested does.
+take_kept() {
+	local package place digest
+
+	digest=$(kept_digest "$1")
+	package=linux-source-$(cut -d . -f 1,2 <<<"$1")_$1_all.deb
+	# Where the archive has packages of this source.
+	place=$(apt-get source --print-uris --download-only --tar-only linux 2>/dev/null |
+		sed -n "s|^'\(.*/\)[^/]*'.*|\1|p" | head -n 1)
+	if [ -z "$digest" ] || [ -z "$place" ]; then
+		return 1
+	fi
+	step -s -d -w "${2%/*}" "archive: $package, which it does not list" \
+		/usr/lib/apt/apt-helper download-file "$place$package" "$2.tmp" "SHA256:$digest" &&
+		mv "$2.tmp" "$2"
+}
+
 # download NAME DIRECTORY VERSION ARGUMENTS: has apt-get, with these arguments, download
 # packages of a version, which it checks against the archive's signed index.  What the
-# archive does not have any more comes from its dated copy.
+# archive does not have any more comes from its dated copy; a source may come from the
+# linux-source package before, as linux-source.deb.
 download() {
 	local name=$1 dir=$2 version=$3 snapshot
 
 	shift 3
 	if apt-get "${APT[@]}" --print-uris "$@" >/dev/null 2>&1 &&
 		step -s -d -w "$dir" "$name" env -C "$dir" apt-get -q "${APT[@]}" "$@"; then
+		return
+	fi
+	if [ "$1" = source ] && take_kept "$version" "$dir/linux-source.deb"; then
 		return
 	fi
 	snapshot=$(snapshot_of "$version")

@@ -135,24 +135,30 @@ fetch() {
 	release
 }
 
-# Upstream's tar out of the source package of this version.
+# Upstream's tar out of the source package of this version, or the package linux-source,
+# which resolve.sh may have taken.  Sets FILE.
 fetch_tar() {
 	local tmp=$DEBS/tar.tmp
 
-	if [ -e "$DEBS/linux.tar.xz" ]; then
-		return
-	fi
+	for FILE in "$DEBS"/linux.tar.xz "$DEBS"/linux-source.deb; do
+		[ ! -e "$FILE" ] || return 0
+	done
 	rm -rf "$tmp"
 	mkdir -p "$tmp"
 	download "kernel $RELEASE: download source" "$tmp" "$VERSION" \
 		source --download-only --tar-only "linux=$VERSION"
-	mv "$tmp"/linux_*.orig.tar.xz "$DEBS/linux.tar.xz"
+	if [ -e "$tmp/linux-source.deb" ]; then
+		mv "$tmp/linux-source.deb" "$DEBS"
+	else
+		FILE=$DEBS/linux.tar.xz
+		mv "$tmp"/linux_*.orig.tar.xz "$FILE"
+	fi
 	rmdir "$tmp"
 	note_made
 }
 
 unpack_source() {
-	local file
+	local FILE
 
 	if [ -d "$SOURCE" ]; then
 		return
@@ -163,17 +169,16 @@ unpack_source() {
 		rm -rf "$SOURCE.tmp"
 		need_mb 2000 "the kernel source"
 		if [[ $FROM = backports* ]]; then
-			file=$DEBS/linux-source-$SERIES.deb
+			FILE=$DEBS/linux-source-$SERIES.deb
 			fetch "linux-source-$SERIES"
 		else
-			file=$DEBS/linux.tar.xz
 			fetch_tar
 		fi
 		mkdir "$SOURCE.tmp"
 		step "kernel $SERIES: unpack source" \
-			extract_source "$file" "$SOURCE.tmp"
+			extract_source "$FILE" "$SOURCE.tmp"
 		mv "$SOURCE.tmp" "$SOURCE"
-		rm "$file"
+		rm "$FILE"
 		note_made
 	fi
 	release

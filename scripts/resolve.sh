@@ -13,7 +13,8 @@
 #                              if one of them cannot be had
 #
 # It is the first of these that can be had:
-#   1. a version of scripts/tested, in that order, that the archive or the cache has
+#   1. a version of scripts/tested, in that order, that the archive or the cache has, or
+#      whose source the archive keeps, though it does not list it any more
 #   2. the preferred one, from the archive's dated copy
 #   3. the newest version of a tested series
 #   4. the newest version
@@ -74,6 +75,17 @@ cached() {
 		printf '%s\n' "${image%.deb}"
 }
 
+# kept SOURCE VERSION: takes the source of an own kernel, if the archive keeps it, into the
+# place where kernel.sh looks for it; prints the release.
+kept() {
+	local debs=$ALLOCLAB_CACHE/debs/$2
+
+	[[ $1 != backports* ]] || return
+	mkdir -p "$debs"
+	{ [ -e "$debs/linux-source.deb" ] || take_kept "$2" "$debs/linux-source.deb"; } >&2 &&
+		printf '%s\n' "${2%%-*}"
+}
+
 # Was a kernel of that line of scripts/tested built with the build root's rustc?
 same_rustc() { # RUSTC
 	[ "$1" = - ] || [ "$1" = "$(rustc --version | cut -d ' ' -f 2)" ]
@@ -102,7 +114,8 @@ find_tested() {
 		if ! same_rustc "$rustc"; then
 			say "kernel, $1: $VERSION needs rustc $rustc, which the build root" \
 				"does not have"
-		elif RELEASE=$(complete "$1" "$VERSION") || RELEASE=$(cached "$1" "$VERSION"); then
+		elif RELEASE=$(complete "$1" "$VERSION") || RELEASE=$(cached "$1" "$VERSION") ||
+			RELEASE=$(kept "$1" "$VERSION"); then
 			return
 		fi
 	done < <(tested "$1")

@@ -34,6 +34,14 @@ def rustc_of(version, release):
     return found[1] if found else ""
 
 
+def digest_of(version):
+    """The SHA-256 of the package with a version's source, where the archive lists it."""
+    series = ".".join(version.split(".")[:2])
+    said = ask("apt-cache", "show", f"linux-source-{series}={version}")
+    found = re.search(r"^SHA256: ([0-9a-f]{64})$", said, re.M)
+    return found[1] if found else "-"
+
+
 def row_of(source):
     """The first row of scripts/kernels that is made of a source; None if none is."""
     lines = (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines()
@@ -61,7 +69,7 @@ def update(source):
     if not version or not newer(version, preferred):
         say(f"kernel, {source}: the archive has nothing newer than {preferred}")
         return True
-    rustc = "-"
+    rustc, digest = "-", "-"
     if source.startswith("backports"):
         rustc = rustc_of(version, release)
         here = ask("rustc", "--version").split()[1]
@@ -70,8 +78,10 @@ def update(source):
             say(f"kernel, {source}: {version} is not taken: it was built {built} "
                 f"and the build root has rustc {here}")
             return False
+    else:
+        digest = digest_of(version)
     say(f"kernel, {source}: {version} is newer than {preferred}: it is built and booted now")
-    line = (source, version, now(), rustc)
+    line = (source, version, now(), rustc, digest)
     if not try_out(source, line):
         say(f"kernel, {source}: {version} is not taken, scripts/tested stays as it is; "
             f"what was tried is in {(DIRECTORY / source).relative_to(CLONE)}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which kernel is taken when the archive moves: made-up archives, no network."""
 
+import hashlib
 import os
 import shutil
 
@@ -112,13 +113,13 @@ def test_nothing(tree, archive):
     assert not list((tree.cache / "versions").glob("backports*"))
 
 
-def download(tree, *arguments):
+def download(tree, *arguments, version=V734):
     """Have scripts/archive.sh download a version's packages; return what came."""
     directory = tree.directory / "downloads"
     directory.mkdir()
     status, _, said = tree.run(
         "bash", "-euc", '. scripts/lib.sh; . scripts/archive.sh; download "$@"', "bash",
-        "a download", directory, V734, *arguments)
+        "a download", directory, version, *arguments)
     assert status == 0, said
     return [path.name for path in directory.iterdir()]
 
@@ -220,6 +221,38 @@ def test_series_gone(tree, archive):
     status, _, said = tree.run("scripts/resolve.sh", "6.18")
     assert status == 1
     assert "alloclab: kernel, 6.18: no version of it can be had" in said
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "not listed"])
+def test_source_kept(tree, archive, listed):
+    """The source is gone, but the archive keeps the package that has it too."""
+    version = "6.18.15-1~bpo13+1"
+    archive.source(version)
+    archive.package("linux-source-6.18", version, "all")
+    package, = archive.pool.glob("linux-source-6.18_*")
+    content = package.read_bytes()
+    if not listed:
+        archive.remove(version)
+    fill(archive, V734)
+    archive.remove(version)
+    tree.name([("6.18", version, SNAPSHOT, "-", hashlib.sha256(content).hexdigest())])
+
+    # Another than the tree names.
+    package.write_bytes(content + b".")
+    status, _, said = tree.run("scripts/resolve.sh", "6.18")
+    assert f"archive: {package.name}, which it does not list: " in said or listed
+    assert status == (0 if listed else 1)
+
+    package.write_bytes(content)
+    record, _ = tree.resolve("6.18")
+    assert (record["VERSION"], record["REMARK"]) == (version, "''")
+    if listed:
+        names = download(tree, "source", "--download-only", "--tar-only", f"linux={version}",
+                         version=version)
+        assert names == ["linux-source.deb"]
+    else:
+        taken = tree.cache / "debs" / version / "linux-source.deb"
+        assert taken.read_bytes() == content
 
 
 def test_two_trees(tree, archive, dated, tmp_path):

@@ -2,6 +2,7 @@
 """make update: the newest kernel is taken if it proves good, against made-up archives."""
 
 import os
+import hashlib
 import re
 import shutil
 
@@ -35,9 +36,9 @@ def fixture_tree(tmp_path, archive):
 
 
 def named(tree):
-    """The tree's list of tested versions, without when the archive had them."""
+    """The tree's list of tested versions, with their rustc."""
     lines = (tree.directory / "scripts/tested").read_text(encoding="utf-8").splitlines()
-    return [tuple(line.split()[:2] + line.split()[3:]) for line in lines if line[0] != "#"]
+    return [tuple(line.split()[:2] + line.split()[3:4]) for line in lines if line[0] != "#"]
 
 
 def called(tree):
@@ -63,7 +64,7 @@ def test_newer(tree, archive):
                            ("backports", V7212, RUSTC)]
     line = next(line for line in (tree.directory / "scripts/tested").read_text().splitlines()
                 if V741 in line)
-    assert re.fullmatch(r"backports +\S+ +\d{8}T\d{6}Z +\S+", line)
+    assert re.fullmatch(r"backports +\S+ +\d{8}T\d{6}Z +\S+ +-", line)
     assert f"{V741} has booted and is the preferred one now: see git diff scripts/tested" in said
     assert tree.resolve()[0]["VERSION"] == V741 and tree.remarks() == ""
     assert not list((tree.directory / "out/update").glob("*/scripts"))
@@ -126,8 +127,12 @@ def test_own(tree, archive):
     tree.name([other, ("6.18", "6.18.15-1", SNAPSHOT, "-")])
     for version in ("6.18.15-1", "6.18.20-1", "6.19.1-1"):
         archive.source(version)
+    archive.package("linux-source-6.18", "6.18.20-1", "all")
     archive.index()
     assert update(tree)[0] == 0
+    package, = archive.pool.glob("linux-source-6.18_*")
+    tested = (tree.directory / "scripts/tested").read_text(encoding="utf-8")
+    assert hashlib.sha256(package.read_bytes()).hexdigest() in tested
     assert called(tree) == ["task.sh build 6.18", "demo.py --kernel=6.18"]
     assert named(tree) == [("6.19", "6.19.0-1", "-"), ("6.18", "6.18.20-1", "-"),
                            ("6.18", "6.18.15-1", "-")]
