@@ -22,10 +22,10 @@ all:
 test kunit:
 	@$(enter) -l 'make $@' -m scripts/task.sh $@ $(KERNEL)
 
-demo shell update:
+demo shell:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
-torture torture-quick matrix bench check canary:
+torture torture-quick matrix bench check canary update:
 	@$(enter) -l 'make $@' -m scripts/task.sh $@
 
 press:
@@ -37,6 +37,6 @@ clean distclean:
 help:
 	@sed 1,2d scripts/help
 
-.PHONY: all demo test kunit torture torture-quick matrix bench check shell update canary
-.PHONY: press clean distclean help
+.PHONY: all demo test kunit torture torture-quick matrix bench check shell update
+.PHONY: canary press clean distclean help
 endif

@@ -70,11 +70,17 @@ build_for_tests() {
 	done
 	for row; do
 		options=(TESTS=1)
-		if scripts/kernel.sh names test bench | grep -qxF -- "$row"; then
+		if bench_rows | grep -qxF -- "$row"; then
 			options+=(BENCH=1)
 		fi
 		build "$row" "${options[@]}"
 	done
+}
+
+# The rows that the driver in C is built for too: those of make bench.
+bench_rows() {
+	scripts/kernel.sh names test bench
+	printf '%s\n' inline
 }
 
 # Notes which state of the tree is built from here on: tests/record.py says what for.
@@ -174,11 +180,17 @@ matrix)
 	;;
 bench)
 	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
+	ROWS+=(inline)
 	remarks "${ROWS[@]}"
 	build_for_tests "${ROWS[@]}"
 	setup_summary
 	tests/bench.py
 	total
+	;;
+record)
+	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
+	build_for_tests "${ROWS[@]}"
+	tests/bench.py --record "$1"
 	;;
 modules)
 	build_for_tests "$1"

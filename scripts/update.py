@@ -42,11 +42,15 @@ def digest_of(version):
     return found[1] if found else "-"
 
 
+def rows():
+    """The rows of scripts/kernels, as their columns."""
+    lines = (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines()
+    return [line.split() for line in lines if line.strip() and not line.startswith("#")]
+
+
 def row_of(source):
     """The first row of scripts/kernels that is made of a source; None if none is."""
-    lines = (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines()
-    return next((line.split()[0] for line in lines
-                 if not line.startswith("#") and line.split()[2:3] == [source]), None)
+    return next((columns[0] for columns in rows() if columns[2] == source), None)
 
 
 def try_out(source, line):
@@ -59,6 +63,19 @@ def try_out(source, line):
     if passed:
         trial.remove()
     return passed
+
+
+def note_costs(version):
+    """Have what a press costs with a new version recorded; whether that went well."""
+    done = subprocess.run(["scripts/task.sh", "record", f"make update took {version}"], cwd=CLONE,
+                          stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+    if done.returncode:
+        say(f"kernel: what a press costs with {version} could not be recorded: "
+            "make bench says more")
+    else:
+        say("kernel: what a press costs there is recorded beside the old record: "
+            "see git diff tests/bench/record.json")
+    return done.returncode == 0
 
 
 def update(source):
@@ -89,7 +106,8 @@ def update(source):
     prefer(CLONE, *line)
     say(f"kernel, {source}: {version} has booted and is the preferred one now: "
         "see git diff scripts/tested")
-    return True
+    measured = any(columns[2] == source and "bench" in columns[5].split(",") for columns in rows())
+    return note_costs(version) if measured else True
 
 
 def main():

@@ -3,7 +3,9 @@
 """make bench: what a press costs in Rust and in C, in instructions; out/bench/bench.json.
 
 An emulator that counts instructions runs the driver and its peer in one boot, in both orders. A
-second boot must give the same figures: what differs is named, and the status is 1.
+second boot must give the same figures, and a third one binds many buttons. What differs, and what
+costs more than it may, is named, and the status is 1. The last boot is of a kernel that inlines the
+helpers of the kernel crate; its figures are only shown.
 """
 
 import argparse
@@ -23,17 +25,30 @@ sys.dont_write_bytecode = True
 
 import initramfs  # noqa: E402
 from guest import Log, kernel_command_line, merged_tree  # noqa: E402
-from lab import PL061, node, nodes  # noqa: E402
+from lab import PL061, bank, node, nodes  # noqa: E402
 from machine import busybox_of, machine_of  # noqa: E402
 from programs import program_for_guest  # noqa: E402
 from row import Row, RowError, table as kernels  # noqa: E402
 
 OUT = CLONE / "out/bench"
 RECORD = HERE / "bench/record.json"
+# The row whose kernel inlines helpers.
+INLINE = "inline"
+# What a press may cost in Rust where it costs 1 in C: the mean over methods and sizes, and each.
+LIMITS = {"press": (1.02, 1.05), "press-shown": (1.02, 1.05)}
+# What the bare pair of a method that is the C function itself may.
+LIMIT_RAW = 1.01
+# So much more of a press may be beyond C when more buttons are bound or more pages asked for: what
+# an allocator costs then, it costs both. A list has more allocations, not more pages.
+LIMIT_FLAT = 0.02
+NOT_OF_PAGES = ["list"]
 # What may not grow unless the record does.
 RECORDED = ["press", "press-shown", "pair", "text"]
 RUST, PEER = "alloclab", "alloclab_peer"
 SIZES = [64, 4 << 10, 64 << 10, 1 << 20]
+BUTTONS = 64
+MANY = f"press-{BUTTONS}-buttons"
+MANY_METHODS = ["kmalloc", "raw_kmalloc", "vmalloc", "coherent", "list"]
 # One instruction a nanosecond; while the guest waits, its clock runs ahead.
 COUNTING = ["-icount", "shift=0,sleep=off,align=off", "-seed", "1",
             "-rtc", "base=2026-01-01,clock=vm"]
@@ -45,49 +60,77 @@ SHOWN_PAIRS, USED_UP = 40, 120
 PAIRS = 100
 BATCH = initramfs.COMMON + "sh /root/batch\npoweroff -f\n"
 # The guest is never idle: when it waits, QEMU would run its clock ahead, not always by the same.
-SCRIPT = """
+FUNCTIONS = """
 nice -n 19 sh -c 'while :; do :; done' &
 say() {{ echo "bench: $*" >/dev/kmsg; }}
 press() {{ echo "$irq $1" >/sys/module/alloclab_bench/parameters/run; }}
+load_driver() {{
+    say load $1
+    say took $(./load /root/$1.ko) || return
+    irq=$(dmesg | sed -n 's/.*alloclab fast: ready: irq \\([0-9]*\\),.*/\\1/p' | tail -n 1)
+    cd /sys/kernel/debug/alloclab/fast
+}}
 # Bound anew, the limit of lines is too.
-rebind() {{
+set_anew() {{
     cd /sys/bus/platform/drivers/alloclab
     echo fast >unbind
     echo fast >bind
     cd /sys/kernel/debug/alloclab/fast
+    echo $1 >method
+    echo $2 >size
 }}
-measure() {{
-    say load $1
-    say took $(./load /root/$1.ko) || return
-    irq=$(dmesg | tail -n 9 | sed -n 's/.*alloclab fast: ready: irq \\([0-9]*\\),.*/\\1/p')
-    cd /sys/kernel/debug/alloclab/fast
-    for method in $(tr -d '[]' <method); do
-        [ $method != cycle ] || continue
-        for size in {sizes}; do
-            rebind
-            echo $method >method
-            echo $size >size || continue
-            say press-shown $method $size
-            press {shown_pairs}
-            # Small ones, which take less time.
-            echo 64 >size
-            echo {used_up} >press
-            echo $size >size
-            say press $method $size
-            press {pairs}
-        done
-    done 2>/dev/null
+# With small ones, which take less time.
+drop_lines() {{
+    echo 64 >size
+    echo {used_up} >press
+    echo $1 >size
+}}
+unload_driver() {{
     cd /root
     rmmod $1
 }}
 chmod +x load
 insmod alloclab_bench.ko
+"""
+SCRIPT = FUNCTIONS + """
+measure() {{
+    load_driver $1 || return
+    for method in $(tr -d '[]' <method); do
+        [ $method != cycle ] || continue
+        for size in {sizes}; do
+            set_anew $method $size || continue
+            say press-shown $method $size
+            press {shown_pairs}
+            drop_lines $size
+            say press $method $size
+            press {pairs}
+        done
+    done 2>/dev/null
+    unload_driver $1
+}}
 measure {rust}
 measure {peer}
 measure {peer}
 measure {rust}
 say pairs
 insmod alloclab_pairs.ko
+say end
+"""
+# The buttons bound beside the one that is pressed; then the methods of which that is measured.
+MANY_SCRIPT = FUNCTIONS + """
+measure() {{
+    load_driver $1 || return
+    say bound $(ls -d ../* | wc -l)
+    for method in {many_methods}; do
+        set_anew $method 64
+        drop_lines 64
+        say {many} $method 64
+        press {pairs}
+    done
+    unload_driver $1
+}}
+measure {rust}
+measure {peer}
 say end
 """
 SAID = re.compile(r"^bench: (\S+) ?(.*)$")
@@ -100,14 +143,18 @@ class BenchError(Exception):
     """What keeps the figures from being had."""
 
 
-def boot(row, out, number, files):
-    """Run the script in a fresh guest; return the lines of its kernel log."""
-    log = out / f"bench.{number}.serial.log"
+def boot(row, out, name, files, buttons=2):
+    """Run the script in a fresh guest; return the lines of its kernel log. The button of PL061 and
+    the one that is pressed are always there.
+    """
+    log = out / f"bench.{name}.serial.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     machine = machine_of(row)
     options = machine.options(MEMORY_MB, cpus=1)
-    overlays = [PL061, nodes(node("fast", 4, "debounce-interval = <0>"))]
+    others = [node(f"sim{line}", line, parent="sim") for line in range(buttons - 2)]
+    overlays = [PL061, nodes(node("fast", 4, "debounce-interval = <0>"),
+                             *([bank(len(others)), *others] if others else []))]
     with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
         directory = Path(directory)
         tree = merged_tree(options, overlays, directory)
@@ -143,6 +190,8 @@ def figures(lines):
                 side, key = "rust" if words == [RUST] else "c", ("load", "", 0)
             elif what == "took":
                 note(key, side, int(words[0]))
+            elif what == "bound" and words != [str(BUTTONS)]:
+                raise BenchError(f"{words[0]} buttons were bound, not {BUTTONS}")
             elif what.startswith("press"):
                 key = (what, words[0], int(words[1]))
         elif counted:
@@ -172,11 +221,13 @@ def section_sizes(path):
 
 def entries(found, row):
     """The list that bench.json is."""
-    nothing = found.pop(("pair", "nothing", 0))
+    nothing = found.get(("pair", "nothing", 0))
     result = []
     for (what, method, size), sides in found.items():
         rust, c = (min(sides[side]) for side in ("rust", "c"))
         if what == "pair":
+            if method == "nothing":
+                continue
             # Less what counting costs.
             rust, c = rust - nothing["rust"][0], c - nothing["c"][0]
         result.append({"what": what, "method": method, "size": size, "rust": rust, "c": c})
@@ -193,15 +244,15 @@ def table(result):
     """Print the figures: a line for each method and size, then what the module costs."""
     whats = ["press", "press-shown", "pair"]
     by_place = {(entry["what"], entry["method"], entry["size"]): entry for entry in result}
-    print(f"{'instructions':<20}" + "".join(f"{what:>28}" for what in whats))
-    print(f"{'method':<12} {'bytes':>7}" + f"{'Rust':>11}{'C':>10}{'ratio':>7}" * len(whats))
+    print(f"{'instructions':<20}" + "".join(f"{what:>29}" for what in whats))
+    print(f"{'method':<12} {'bytes':>7}" + f"{'Rust':>11}{'C':>11}{'ratio':>7}" * len(whats))
     for method, size in dict.fromkeys((entry["method"], entry["size"]) for entry in result
                                       if entry["what"] in whats):
         line = f"{method:<12} {size:>7}"
         for what in whats:
             entry = by_place.get((what, method, size))
-            line += (f"{entry['rust']:>11.9g}{entry['c']:>10.9g}{entry['ratio']:>7.3f}" if entry
-                     else " " * 28)
+            line += (f"{entry['rust']:>11.9g}{entry['c']:>11.9g}{entry['ratio']:>7.3f}" if entry
+                     else " " * 29)
         print(line.rstrip())
     for what in whats:
         ratios = {(entry["method"], entry["size"]): entry["ratio"] for entry in result
@@ -209,20 +260,46 @@ def table(result):
         worst = max(ratios, key=ratios.get)
         print(f"{what}: mean ratio {sum(ratios.values()) / len(ratios):.3f}, highest "
               f"{ratios[worst]:.3f} ({worst[0]}, {worst[1]} bytes)")
+    for entry in result:
+        if entry["what"] == MANY:
+            print(f"{MANY}: {entry['method']}, {entry['size']} bytes: {entry['rust']:.9g}, in C "
+                  f"{entry['c']:.9g}")
     for what in ("load", *SECTIONS):
         entry = by_place[(what, "", 0)]
         unit = "instructions" if what == "load" else "bytes"
         print(f"{what}: {entry['rust']} {unit}, in C {entry['c']}")
 
 
-def files_of(row):
+def exceeded(result):
+    """What costs more than it may, a line each."""
+    found = []
+    by_place = {(entry["what"], entry["method"], entry["size"]): entry for entry in result}
+    for what, (mean, most) in LIMITS.items():
+        ratios = {place: entry["ratio"] for place, entry in by_place.items() if place[0] == what}
+        if sum(ratios.values()) / len(ratios) > mean:
+            found.append(f"{what}: the mean ratio is above {mean}")
+        found += [f"{' '.join(map(str, place))}: {ratio} is above {most}"
+                  for place, ratio in ratios.items() if ratio > most]
+    for (what, method, size), entry in by_place.items():
+        if what == "pair" and method.startswith("raw_") and entry["ratio"] > LIMIT_RAW:
+            found.append(f"pair {method} {size}: {entry['ratio']} is above {LIMIT_RAW}")
+        if what == MANY or what == "press" and method not in NOT_OF_PAGES:
+            least = by_place[("press", method, SIZES[0])]
+            beyond = entry["rust"] - entry["c"] - (least["rust"] - least["c"])
+            if abs(beyond) > LIMIT_FLAT * entry["rust"]:
+                found.append(f"{what} {method} {size}: {beyond} more beyond C than in a press of "
+                             f"{SIZES[0]} bytes")
+    return found
+
+
+def files_of(row, script=SCRIPT):
     """What the guest of a row needs."""
     program = program_for_guest(HERE / "bench/load.c", machine_of(row).tools)
     files = {f"root/{name}.ko": row.product(f"{name}.ko")
              for name in (RUST, PEER, "alloclab_bench", "alloclab_pairs")}
-    return files | {"root/load": program, "root/batch": SCRIPT.format(
-        sizes=" ".join(map(str, SIZES)), used_up=USED_UP, pairs=PAIRS,
-        shown_pairs=SHOWN_PAIRS, rust=RUST, peer=PEER)}
+    return files | {"root/load": program, "root/batch": script.format(
+        sizes=" ".join(map(str, SIZES)), used_up=USED_UP, pairs=PAIRS, many=MANY,
+        many_methods=" ".join(MANY_METHODS), shown_pairs=SHOWN_PAIRS, rust=RUST, peer=PEER)}
 
 
 def surroundings(row):
@@ -245,43 +322,77 @@ def costs(result):
             [entry["rust"], entry["c"]] for entry in result if entry["what"] in RECORDED}
 
 
+def records():
+    """The records, one for each surroundings."""
+    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else []
+
+
 def write_record(row, result, reason):
-    """Write the record anew, and print what has changed in it."""
-    old = json.loads(RECORD.read_text(encoding="utf-8"))["costs"] if RECORD.is_file() else {}
-    new = costs(result)
-    for name in old.keys() | new.keys():
+    """Write the record of these surroundings beside the others, and print what it is compared with
+    the one before: that of the same surroundings, or else the newest.
+    """
+    here = surroundings(row)
+    kept = [record for record in records() if record["surroundings"] != here]
+    before = next((record for record in records() if record["surroundings"] == here),
+                  kept[-1] if kept else {"surroundings": {}, "costs": {}})
+    old, new = before["costs"], costs(result)
+    for name, value in here.items():
+        if before["surroundings"].get(name) != value:
+            print(f"record: {name}: {before['surroundings'].get(name)} before, {value} now")
+    for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
             print(f"record: {name}: {old.get(name)} before, {new.get(name)} now")
-    RECORD.write_text(json.dumps({"reason": reason, "surroundings": surroundings(row),
-                                  "costs": new}, indent=1) + "\n", encoding="utf-8")
+    kept.append({"reason": reason, "surroundings": here, "costs": new})
+    RECORD.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(row, out):
+    """Have two boots count; return (the figures of the first, what differs in the other)."""
+    files = files_of(row)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(
+            lambda number: figures(boot(row, out, f"{row.name}.{number}", files)), (1, 2))
+    return first, [f"differs between two boots: {' '.join(map(str, key))}: {first.get(key)} and "
+                   f"{second.get(key)}" for key in sorted(first.keys() | second.keys())
+                   if first.get(key) != second.get(key)]
+
+
+def measure_many(row, out):
+    """The figures with many buttons bound."""
+    found = figures(boot(row, out, f"{row.name}.many", files_of(row, MANY_SCRIPT), BUTTONS))
+    return {key: sides for key, sides in found.items() if key[0] == MANY}
 
 
 def main():
-    """Measure twice, compare, write and print."""
+    """Measure, compare, write and print."""
     parser = argparse.ArgumentParser(description="The main job of make bench.")
     parser.add_argument("--record", metavar="REASON",
-                        help="write tests/bench/record.json anew, for this reason")
+                        help="write the record of these surroundings in tests/bench/record.json "
+                             "anew, for this reason, and no more")
     arguments = parser.parse_args()
     try:
         # The one on which make test compares with the record.
         row = Row.find(next(entry.name for entry in kernels().values() if "bench" in entry.test))
-        files = files_of(row)
-        with ThreadPoolExecutor(2) as pool:
-            first, second = pool.map(lambda number: figures(boot(row, OUT, number, files)), (1, 2))
-        differing = [key for key in first.keys() | second.keys()
-                     if first.get(key) != second.get(key)]
-        result = entries(first, row)
+        found, wrong = measure(row, OUT)
+        if arguments.record:
+            if not wrong:
+                write_record(row, entries(found, row), arguments.record)
+        else:
+            result = entries(found | measure_many(row, OUT), row)
+            (OUT / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+            table(result)
+            wrong += exceeded(result)
+            inline = Row.find(INLINE)
+            inlined = entries(figures(boot(inline, OUT, INLINE, files_of(inline))), inline)
+            (OUT / "bench.inline.json").write_text(json.dumps(inlined, indent=1) + "\n")
+            print("\nWith helpers of the kernel crate inlined (RUST_INLINE_HELPERS), by clang:")
+            table(inlined)
     except (BenchError, RowError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    (OUT / "bench.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    table(result)
-    for key in sorted(differing):
-        print(f"differs between two boots: {' '.join(map(str, key))}: "
-              f"{first.get(key)} and {second.get(key)}")
-    if arguments.record and not differing:
-        write_record(row, result, arguments.record)
-    return bool(differing)
+    for line in wrong:
+        print(f"bench: {line}")
+    return bool(wrong)
 
 
 if __name__ == "__main__":

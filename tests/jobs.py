@@ -222,9 +222,16 @@ def setup_jobs(row, words, out, expression=None):
 
 
 def bench_jobs(row, words, out, expression=None):
-    """The cost of a press against its record, where the row's words name it."""
-    options = ["tests/bench", *(["-k", expression] if expression else [])]
-    return [Tests(row, "bench", "", out, SECONDS["bench"], options)] if "bench" in words else []
+    """The cost of a press against its record, where the row's words name it, and the core of the
+    end-to-end tests with the driver in C that it is compared with.
+    """
+    if "bench" not in words:
+        return []
+    chosen = ["-k", expression] if expression else []
+    return [Tests(row, "bench", name, out, SECONDS[seconds], [*options, *chosen])
+            for name, seconds, options in (
+                ("", "bench", ["tests/bench"]),
+                ("peer", "core", ["tests/e2e", "-m", "core", "--driver=alloclab_peer"]))]
 
 
 class Torture(NamedTuple):

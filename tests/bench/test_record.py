@@ -5,9 +5,7 @@ Whoever makes it cost more writes the record anew, with the reason, in the same 
 build root, `tests/bench.py --record REASON`.
 """
 
-import json
-
-from bench import RECORD, boot, costs, entries, figures, files_of, surroundings
+from bench import SIZES, boot, costs, entries, exceeded, figures, files_of, records, surroundings
 
 # By so much of what the record says a cost may grow.
 MOST = 0.01
@@ -33,16 +31,35 @@ def test_what_has_grown_is_found():
     assert len(grown(before, {"press kmalloc 64": [1011, 900], "text": [1000, 300]})) == 2
 
 
+def test_what_exceeds_is_found():
+    def entry(what, rust, method="kmalloc", size=SIZES[0], c=1000):
+        return {"what": what, "method": method, "size": size, "rust": rust, "c": c,
+                "ratio": rust / c}
+
+    good = [entry("press", 1010), entry("press-shown", 1000), entry("pair", 1400),
+            entry("pair", 1010, "raw_kmalloc"), entry("press-64-buttons", 1530, c=1500),
+            entry("press", 2030, size=SIZES[1], c=2000)]
+    assert exceeded(good) == []
+    for bad in (entry("press", 1051, "page"), entry("press-shown", 1051, "page"),
+                entry("pair", 1011, "raw_kmalloc"), entry("press-64-buttons", 1545, c=1500),
+                entry("press", 2052, size=SIZES[1], c=2000)):
+        assert exceeded([*good, bad]), bad
+    assert exceeded([*good, *(entry("press", 1040, name) for name in ("page", "slab"))]) == [
+        "press: the mean ratio is above 1.02"]
+
+
 def test_costs(row, capsys, request):
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
     out = request.config.getoption("--logs").parent
     now = costs(entries(figures(boot(row, out, 1, files_of(row))), row))
+    here = surroundings(row)
     # Wherever it runs, everything was measured.
-    assert now.keys() >= record["costs"].keys()
-    others = {name: value for name, value in surroundings(row).items()
-              if record["surroundings"][name] != value}
-    if others:
+    assert now.keys() >= records()[-1]["costs"].keys()
+    record = next((record for record in records() if record["surroundings"] == here), None)
+    if record is None:
+        others = {name: value for name, value in here.items()
+                  if records()[-1]["surroundings"][name] != value}
         with capsys.disabled():
-            print(f"not compared: the record is of other surroundings than {others}")
+            print(f"not compared: there is no record of these surroundings; in the newest one "
+                  f"there is another {' and '.join(others)} than {others}")
         return
     assert not grown(record["costs"], now), "\n".join(grown(record["costs"], now))

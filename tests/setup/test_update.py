@@ -93,6 +93,21 @@ def test_fails(tree, archive, script):
     assert V741 in (tree.directory / "out/update/backports/scripts/tested").read_text()
 
 
+@pytest.mark.parametrize("status", [0, 1], ids=["recorded", "not recorded"])
+def test_costs(tree, archive, status):
+    """Where make test compares what a press costs, that is recorded for the version taken."""
+    fill(archive, V734, V741)
+    with open(tree.directory / "scripts/kernels", "a", encoding="utf-8") as kernels:
+        kernels.write("kunit own backports arm64 gcc kunit,bench - scripts/kunit.config\n")
+    tree.replace("task.sh", f'[ "$1" != build ] || exit 0\n{CALLED}{status}\n')
+    said = update(tree)
+    assert said[0] == status
+    assert (tree.directory.parent / "called").read_text() == (
+        f"task.sh record make update took {V741}\n")
+    assert named(tree)[0] == ("backports", V741, RUSTC)
+    assert ("could not be recorded" in said[1]) == bool(status)
+
+
 @pytest.mark.parametrize("there", [[V7212, V734], [V7212], []],
                          ids=["preferred", "older", "none of it"])
 def test_nothing_newer(tree, archive, there):
