@@ -25,7 +25,7 @@ test kunit:
 demo shell:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
-torture torture-quick matrix bench check canary update:
+torture torture-quick matrix bench upstream check canary update:
 	@$(enter) -l 'make $@' -m scripts/task.sh $@
 
 press:
@@ -37,6 +37,6 @@ clean distclean:
 help:
 	@sed 1,2d scripts/help
 
-.PHONY: all demo test kunit torture torture-quick matrix bench check shell update
+.PHONY: all demo test kunit torture torture-quick matrix bench upstream check shell update
 .PHONY: canary press clean distclean help
 endif

@@ -22,7 +22,8 @@ set -euo pipefail
 . scripts/recipes.sh
 . scripts/tidy.sh
 
-# Sets NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG from the table, and what machine_of sets.
+# Sets NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG from the table, PATCHES, and what
+# machine_of sets.
 read_row() {
 	local word what='kunit|all|core|wide|storm|storms|torture|bench|check|setup|-'
 
@@ -44,6 +45,11 @@ read_row() {
 	[[ $KIND-${CONFIG:-} =~ ^(stock--|own-[^-].*)$ ]] ||
 		wrong "kind '$KIND' with the config '${CONFIG:-}'" \
 			"stock with -, own with fragments"
+	PATCHES=()
+	if [[ " $CONFIG " = *" upstream "* ]]; then
+		PATCHES=(upstream/*.patch)
+		CONFIG=${CONFIG/ upstream/}
+	fi
 }
 
 # wrong WHAT ALLOWED...: a row of the table is not right.
@@ -97,8 +103,11 @@ read_versions() {
 	# shellcheck disable=SC2153
 	DEBS=$ALLOCLAB_CACHE/debs/$VERSION
 	SOURCE=$ALLOCLAB_CACHE/sources/$VERSION-$(source_key)
+	PATCHED=
+	((${#PATCHES[@]} == 0)) || PATCHED=$SOURCE-$(patched_key "${PATCHES[@]}")
 	DIR=$ALLOCLAB_CACHE/kernels/$NAME-$SERIES-$({
-		printf '%s\n' "$NAME" "$KIND" "$FLAVOUR" "$RELEASE" "$VERSION" "$SOURCE"
+		printf '%s\n' "$NAME" "$KIND" "$FLAVOUR" "$RELEASE" "$VERSION" \
+			"${PATCHED:-$SOURCE}"
 		toolchain
 		recipe "$KIND-$BY-$ARCH"
 		[ "$CONFIG" = - ] || fragments
@@ -196,10 +205,25 @@ make_stock() {
 		die "linux-binary-$RELEASE holds no image"
 }
 
+# The source with the patches of upstream/; what they do not touch, it shares with the other.
+apply_patches() {
+	hold "$PATCHED.lock" "the patched kernel source"
+	if [ ! -d "$PATCHED" ]; then
+		rm -rf "$PATCHED.tmp"
+		step "kernel $NAME: apply upstream/" \
+			patch_source "$SOURCE" "$PATCHED.tmp" "${PATCHES[@]}"
+		mv "$PATCHED.tmp" "$PATCHED"
+		note_made
+	fi
+	release
+	SOURCE=$PATCHED
+}
+
 make_own() {
 	local build=$DIR/build
 
 	unpack_source
+	[ -z "$PATCHED" ] || apply_patches
 	fragments >"$DIR/config"
 	[ "$BY" != clang ] || use_clang
 	step "kernel $NAME: configure" own_config "$build" "$DIR/config"

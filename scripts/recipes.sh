@@ -39,6 +39,23 @@ extract_source() { # FILE DIR
 			--exclude-from=<(printf '%s\n' "${LEFT_OUT[@]}")
 }
 
+# patch_source DIR COPY PATCH...: patches a copy, whose other files are the same; GNU patch
+# writes a file anew.
+patch_source() {
+	local copy=$2 patch
+
+	cp -al -- "$1" "$copy" || return
+	for patch in "${@:3}"; do
+		patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch <"$patch" || return
+	done
+}
+
+# patched_key PATCH...: what a patched source is named after, beside the other's name.  What a
+# patch says about itself changes nothing.
+patched_key() {
+	{ sed -s '1,/^---$/d' "$@" && declare -f patch_source; } | digest
+}
+
 # What a source is named after, beside its version.
 source_key() {
 	{ declare -p LEFT_OUT && declare -f source_tar extract_source; } | digest

@@ -77,10 +77,10 @@ build_for_tests() {
 	done
 }
 
-# The rows that the driver in C is built for too: those of make bench.
+# The rows that the driver in C is built for too: those of make bench and of make upstream.
 bench_rows() {
 	scripts/kernel.sh names test bench
-	printf '%s\n' inline
+	printf '%s\n' inline upstream
 }
 
 # Notes which state of the tree is built from here on: tests/record.py says what for.
@@ -191,6 +191,15 @@ record)
 	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
 	build_for_tests "${ROWS[@]}"
 	tests/bench.py --record "$1"
+	;;
+upstream)
+	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
+	ROWS+=(upstream)
+	remarks "${ROWS[@]}"
+	build_for_tests "${ROWS[@]}"
+	setup_summary
+	tests/upstream.py
+	total
 	;;
 modules)
 	build_for_tests "$1"

@@ -13,10 +13,11 @@ from programs import program_for_guest
 from row import CLONE
 
 # Functions that only name, choose or call: what comes of them is in the keys.
-NO_RECIPES = {"recipes.sh": ["source_key", "recipe", "machine_of"],
+NO_RECIPES = {"recipes.sh": ["source_key", "patched_key", "recipe", "machine_of"],
               "root.sh": ["root_packages", "more_packages", "root_key", "stamp_download",
                           "make_root"]}
-KEYS = {"recipes.sh": "source_key; recipe stock---arm64; recipe own-clang-armhf",
+KEYS = {"recipes.sh": "source_key; patched_key /dev/null; recipe stock---arm64; "
+                      "recipe own-clang-armhf",
         "root.sh": "generation() { echo 0; }; root_key amd64"}
 
 

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""make upstream: the patches of upstream/, on the preferred kernel; out/upstream/upstream.json.
+
+Each must satisfy the kernel's checkpatch. Applied and built they are already: the row `upstream` is
+made of them. Its kernel runs the kernel crate's own tests of what is patched, the KUnit suites and
+the core of the end-to-end tests; then bare pairs of allocate and free are counted on it and on the
+kernel without the patches. The status is 0 if nothing failed and no pair costs more than before.
+"""
+
+import json
+import subprocess
+import sys
+
+from bench import BenchError, entries, measure
+from jobs import CLONE, Progress, clear, e2e_jobs, kunit_jobs, run_jobs
+from kunit import cases_of, parse
+from guest import Guest, GuestError
+from row import Row, RowError, table
+
+OUT = CLONE / "out/upstream"
+LEFT = ["*.json", "*.log", "*.xml"]
+ROW = "upstream"
+# What a pair may cost more: the allocator's state is not the same on two kernels.
+MOST = 0.01
+
+
+def checkpatch(source):
+    """What checkpatch has against the patches, a line each."""
+    patches = sorted((CLONE / "upstream").glob("*.patch"))
+    wrong = [] if patches else ["there is no patch in upstream/"]
+    for patch in patches:
+        done = subprocess.run(["perl", source / "scripts/checkpatch.pl", "--strict", "--no-tree",
+                               "--quiet", "--no-summary", "--show-types", patch], cwd=source,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False)
+        print(f"checkpatch: {patch.name}: {'FAILED' if done.returncode else 'ok'}", flush=True)
+        if done.returncode:
+            wrong.append(f"checkpatch: {patch.name}:\n{done.stdout}")
+    return wrong
+
+
+def own_tests(row):
+    """Boot a kernel that runs its own KUnit tests; return (what failed, a line each; how many).
+    """
+    with Guest(row, OUT / "own-tests.serial.log") as guest:
+        lines = guest.log_since(0)
+        guest.power_off()
+    results, said = parse(row, "\n".join(lines) + "\n")
+    cases = cases_of(results, "kernel")
+    failed = [f"{case.suite} {case.name}: {case.failure}" for case in cases if case.failure]
+    return failed or ([] if cases else [f"the kernel ran no tests of its own: {said}"]), len(cases)
+
+
+def pairs(row):
+    """(method, size) -> the instructions of a pair in Rust on the kernel of a row."""
+    found, wrong = measure(row, OUT)
+    if wrong:
+        raise BenchError("\n".join(wrong))
+    return {(entry["method"], entry["size"]): entry for entry in entries(found, row)
+            if entry["what"] == "pair"}
+
+
+def compare(before, after):
+    """Print the figures; return (their list, what costs more than before)."""
+    wrong, result = [], []
+    print(f"{'pair':<12} {'bytes':>7}{'before':>9}{'after':>9}{'change':>8}{'C':>9}")
+    for (method, size), old in before.items():
+        new = after[(method, size)]
+        # The state is the same for C.
+        grown = new["rust"] - new["c"] - (old["rust"] - old["c"])
+        if grown > MOST * old["rust"]:
+            wrong.append(f"pair {method} {size}: {grown} more than before")
+        print(f"{method:<12} {size:>7}{old['rust']:>9}{new['rust']:>9}{grown:>8}{new['c']:>9}")
+        result.append({"method": method, "size": size, "before": old["rust"],
+                       "after": new["rust"], "c_before": old["c"], "c_after": new["c"]})
+    return result, wrong
+
+
+def main():
+    """Check, run and compare; return the exit status."""
+    clear(OUT, LEFT)
+    plain = Row.find(next(entry.name for entry in table().values() if "bench" in entry.test))
+    patched = Row.find(ROW)
+    wrong = checkpatch(plain.source)
+    failed, own = own_tests(patched)
+    print(f"the kernel's own tests: {own - len(failed)} passed, {len(failed)} failed", flush=True)
+    outcomes = run_jobs([*kunit_jobs(patched, ["kunit"], OUT), *e2e_jobs(patched, ["core"], OUT)],
+                        Progress())
+    cases = [case for outcome in outcomes for case in outcome.cases]
+    failed += [f"{case.suite} {case.name}: {case.failure}" for case in cases if case.failure]
+    result, dearer = compare(pairs(plain), pairs(patched))
+    (OUT / "upstream.json").write_text(json.dumps(
+        {"kernel": patched.version, "tests": own + len(cases), "failed": len(failed),
+         "pairs": result}, indent=1) + "\n", encoding="utf-8")
+    wrong += failed + dearer
+    print("\n".join(f"upstream: {line}" for line in wrong), end="\n" if wrong else "")
+    print(f"{own + len(cases)} tests on the patched kernel, {len(failed)} failed; "
+          f"{len(dearer)} of {len(result)} pairs cost more than before")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (BenchError, GuestError, RowError, OSError) as problem:
+        sys.exit(f"upstream: {problem}")
