@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an allocation method is, and the one table of them.
+//! What an allocation method is.
 //!
 //! A new method is one file in `method/` with a type that implements [`Allocate`], and one line in
-//! the table below. Parsing, the cycle, debugfs and the tests follow from it.
+//! the table, `method/table.rs`. Parsing, the cycle, debugfs and the tests follow from it.
 
 use kernel::{
     fmt,
@@ -27,6 +27,9 @@ use crate::{
         }, //
     }, //
 };
+
+#[macro_use]
+mod table;
 
 /// Why an allocation ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -213,26 +216,7 @@ impl<P: Plain> Held for P {
     }
 }
 
-// The table, in the order of the cycle.
-methods! {
-    kmalloc::Kmalloc,
-    kzalloc::Kzalloc,
-    vmalloc::Vmalloc,
-    coherent::Coherent,
-    krealloc::Krealloc,
-    kvmalloc::Kvmalloc,
-    vzalloc::Vzalloc,
-    raw_kmalloc::RawKmalloc,
-    raw_vmalloc::RawVmalloc,
-    devm::Devm,
-    page::Page,
-    pages::Pages,
-    slab::Slab,
-    mempool::Mempool,
-    dmapool::Dmapool,
-    fixed::Static,
-    list::List,
-}
+methods!();
 
 impl Method {
     /// Returns the method with this name.

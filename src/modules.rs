@@ -6,9 +6,6 @@
 #[allow(unsafe_code, reason = "it is where C is called")]
 mod rust;
 
-#[macro_use]
-mod dispatch;
-
 mod button;
 mod event;
 mod facts;

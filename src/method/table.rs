@@ -1,9 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What follows from the table of methods in `method.rs`, which is where this macro is used.
+//! The one table of methods, and what follows from it; `method.rs` is where these macros are used.
+
+/// The table, in the order of the cycle: the file, and the method in it.
+macro_rules! methods {
+    () => {
+        dispatch! {
+            kmalloc::Kmalloc,
+            kzalloc::Kzalloc,
+            vmalloc::Vmalloc,
+            coherent::Coherent,
+            krealloc::Krealloc,
+            kvmalloc::Kvmalloc,
+            vzalloc::Vzalloc,
+            raw_kmalloc::RawKmalloc,
+            raw_vmalloc::RawVmalloc,
+            devm::Devm,
+            page::Page,
+            pages::Pages,
+            slab::Slab,
+            mempool::Mempool,
+            dmapool::Dmapool,
+            fixed::Static,
+            list::List,
+        }
+    };
+}
 
 /// Makes all that follows from the table: modules, names, states, allocations and the dispatch.
-macro_rules! methods {
+macro_rules! dispatch {
     ($($file:ident::$method:ident,)*) => {
         $(mod $file;)*
 
