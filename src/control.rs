@@ -12,10 +12,10 @@ use kernel::{
 };
 
 use crate::{
-    inspect::layout,
     lab::Lab,
     method::Held,
     plan::Settings,
+    report::layout,
     request::{
         parse_context,
         parse_gfp,
@@ -28,8 +28,8 @@ use crate::{
         bound::Attached,
         debugfs::{
             File,
-            Text,
-            TEXT_BYTES, //
+            Text, //
+            TEXT_BYTES,
         },
         decimal::Decimal,
         lockdown,

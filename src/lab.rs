@@ -22,7 +22,6 @@ use kernel::{
 
 use crate::{
     button::Button,
-    event::Event,
     method::{
         Buffer,
         Held,
@@ -34,6 +33,7 @@ use crate::{
         Plan,
         Settings, //
     },
+    report::Event,
     request::Invalid,
     rules::{
         Context,

@@ -11,17 +11,18 @@ use kernel::{
 };
 
 use crate::{
-    facts::Facts,
     rules::{
         Objection,
         Request,
         Rules, //
     },
     rust::{
+        address::Address,
         bound::BoundDevice,
         decimal::Decimal,
         dma::ShownDmaAddress,
         memory::{
+            Memory,
             Owner,
             Run, //
         }, //
@@ -56,6 +57,31 @@ pub(crate) enum Ended {
     Freed,
     /// It was left to the device, which frees it later.
     Left,
+}
+
+/// What was really got, to be shown.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts {
+    /// Where the CPU finds it.
+    pub(crate) address: Address,
+    /// The size asked for, in bytes.
+    pub(crate) size: usize,
+    /// The size got, in bytes.
+    pub(crate) usable: usize,
+    /// Where a device finds it.
+    pub(crate) dma_address: Option<ShownDmaAddress>,
+}
+
+impl Facts {
+    /// What is known of every memory.
+    pub(crate) fn of(memory: &Memory) -> Self {
+        Self {
+            address: memory.address(),
+            size: memory.size(),
+            usable: memory.usable(),
+            dma_address: None,
+        }
+    }
 }
 
 /// A request that a method refuses before it is tried.

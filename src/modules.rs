@@ -7,11 +7,9 @@
 mod rust;
 
 mod button;
-mod event;
-mod facts;
-mod inspect;
 mod method;
 mod plan;
+mod report;
 mod request;
 mod rules;
 mod stats;

@@ -15,14 +15,16 @@ use kernel::{
 };
 
 use crate::{
-    event::Event,
-    inspect::layout,
     method::{
         Held,
         Method,
         Reason, //
     },
     plan::Plan,
+    report::{
+        layout,
+        Event, //
+    },
     request::Selection,
     rules::{
         Context,

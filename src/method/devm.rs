@@ -23,8 +23,8 @@ use crate::{
         devm::DevmBlock,
         gfp::Modifier,
         limits::{
-            Limit,
-            KMALLOC_MAX_SIZE, //
+            Limit, //
+            KMALLOC_MAX_SIZE,
         }, //
     }, //
 };

@@ -18,8 +18,8 @@ use crate::{
     rust::{
         bound::BoundDevice,
         fixed::{
-            FixedBuffer,
-            BUFFER_BYTES, //
+            FixedBuffer, //
+            BUFFER_BYTES,
         },
         gfp::Modifier,
         limits::Limit,

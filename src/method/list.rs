@@ -16,10 +16,10 @@ use kernel::{
 
 use super::{
     Allocate,
+    Facts,
     Held, //
 };
 use crate::{
-    facts::Facts,
     rules::{
         Request,
         Rules,

@@ -10,10 +10,10 @@ use kernel::{
 
 use super::{
     Allocate,
+    Facts,
     Held, //
 };
 use crate::{
-    facts::Facts,
     rules::{
         Request,
         Rules,

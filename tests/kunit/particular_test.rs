@@ -90,10 +90,10 @@ mod tests {
             raw::Pages,
             slab::{
                 Cache,
-                Object,
+                Object, //
                 CONSTRUCTED,
                 OBJECT_ALIGN,
-                OBJECT_BYTES, //
+                OBJECT_BYTES,
             }, //
         }, //
     };

@@ -15,10 +15,8 @@ use kernel::{
 };
 
 use crate::{
-    event::Event,
-    facts::Facts,
-    inspect::layout,
     method::{
+        Facts,
         Held,
         Method,
         Reason, //
@@ -26,6 +24,10 @@ use crate::{
     plan::{
         Plan,
         Settings, //
+    },
+    report::{
+        layout,
+        Event, //
     },
     request::Selection,
     rules::{
