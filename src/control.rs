@@ -14,16 +14,7 @@ use kernel::{
 use crate::{
     lab::Lab,
     method::Held,
-    plan::Settings,
     report::layout,
-    request::{
-        parse_context,
-        parse_gfp,
-        parse_presses,
-        Invalid,
-        Selection,
-        Size, //
-    },
     rust::{
         bound::Attached,
         debugfs::{
@@ -35,6 +26,15 @@ use crate::{
         lockdown,
         memory::Run,
         schedule::cond_resched, //
+    },
+    settings::{
+        parse_context,
+        parse_gfp,
+        parse_presses,
+        Invalid,
+        Selection,
+        Settings,
+        Size, //
     }, //
 };
 

@@ -23,18 +23,7 @@ use crate::{
     lab::Lab,
     method::States,
     params,
-    plan::{
-        Plan,
-        Settings, //
-    },
     preload::Preload,
-    request::{
-        parse_context,
-        parse_gfp,
-        Invalid,
-        Selection,
-        Size, //
-    },
     rules::Objection,
     rust::{
         bound::BoundDevice,
@@ -46,6 +35,15 @@ use crate::{
             Driver, //
         },
         property::Property, //
+    },
+    settings::{
+        parse_context,
+        parse_gfp,
+        Invalid,
+        Plan,
+        Selection,
+        Settings,
+        Size, //
     }, //
 };
 

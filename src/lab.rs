@@ -29,12 +29,7 @@ use crate::{
         Reason,
         States, //
     },
-    plan::{
-        Plan,
-        Settings, //
-    },
     report::Event,
-    request::Invalid,
     rules::{
         Context,
         Request, //
@@ -53,6 +48,11 @@ use crate::{
         },
         interrupt::Wake,
         ratelimit::LineLimit, //
+    },
+    settings::{
+        Invalid,
+        Plan,
+        Settings, //
     },
     toggle::{
         Outcome,

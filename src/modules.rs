@@ -8,9 +8,8 @@ mod rust;
 
 mod button;
 mod method;
-mod plan;
 mod report;
-mod request;
 mod rules;
+mod settings;
 mod stats;
 mod toggle;

@@ -20,18 +20,20 @@ use crate::{
         Method,
         Reason, //
     },
-    plan::Plan,
     report::{
         layout,
         Event, //
     },
-    request::Selection,
     rules::{
         Context,
         Request,
         Zeroes, //
     },
     rust::memory::kernel_zeroes,
+    settings::{
+        Plan,
+        Selection, //
+    },
     stats::Stats, //
 };
 

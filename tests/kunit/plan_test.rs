@@ -9,13 +9,13 @@ use crate::{
         Method,
         Refusal, //
     },
-    plan::{
-        Plan,
-        Settings, //
-    },
     rules::{
         Objection,
         Request, //
+    },
+    settings::{
+        Plan,
+        Settings, //
     }, //
 };
 
@@ -52,12 +52,12 @@ fn plan(settings: Settings, refused: &[Method]) -> Result<(Plan, usize)> {
 mod tests {
     use super::*;
     use crate::{
-        request::{
+        rust::gfp::Gfp,
+        settings::{
             Invalid,
             Selection,
             Size, //
-        },
-        rust::gfp::Gfp, //
+        }, //
     };
 
     #[test]

@@ -13,8 +13,8 @@ use crate::{
         Method,
         Refusal, //
     },
-    request::Invalid,
-    rules::Objection, //
+    rules::Objection,
+    settings::Invalid, //
 };
 
 /// Whether `value` is shown as `text`.
@@ -50,13 +50,6 @@ fn refusal(method: Method, size: usize) -> Refusal {
 mod tests {
     use super::*;
     use crate::{
-        request::{
-            parse_context,
-            parse_gfp,
-            parse_presses,
-            Selection,
-            Size, //
-        },
         rules::{
             Context,
             Takes, //
@@ -65,6 +58,13 @@ mod tests {
             Base,
             Gfp,
             Modifier, //
+        },
+        settings::{
+            parse_context,
+            parse_gfp,
+            parse_presses,
+            Selection,
+            Size, //
         }, //
     };
 

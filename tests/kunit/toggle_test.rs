@@ -21,15 +21,10 @@ use crate::{
         Method,
         Reason, //
     },
-    plan::{
-        Plan,
-        Settings, //
-    },
     report::{
         layout,
         Event, //
     },
-    request::Selection,
     rules::{
         Context,
         Request, //
@@ -37,6 +32,11 @@ use crate::{
     rust::{
         address::Address,
         memory::Run, //
+    },
+    settings::{
+        Plan,
+        Selection,
+        Settings, //
     },
     toggle::{
         Outcome,
