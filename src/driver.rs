@@ -21,10 +21,12 @@ use kernel::{
 use crate::{
     control,
     lab::Lab,
-    method::States,
+    method::{
+        Objection,
+        States, //
+    },
     params,
     preload::Preload,
-    rules::Objection,
     rust::{
         bound::BoundDevice,
         debugfs::File,

@@ -24,16 +24,14 @@ use crate::{
     button::Button,
     method::{
         Buffer,
+        Context,
         Held,
         Method,
         Reason,
+        Request,
         States, //
     },
     report::Event,
-    rules::{
-        Context,
-        Request, //
-    },
     rust::{
         bound::BoundDevice,
         context::{

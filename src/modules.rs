@@ -9,7 +9,6 @@ mod rust;
 mod button;
 mod method;
 mod report;
-mod rules;
 mod settings;
 mod stats;
 mod toggle;

@@ -6,14 +6,12 @@ use kernel::prelude::*;
 
 use crate::{
     method::{
-        Method,
-        Refusal, //
-    },
-    params,
-    rules::{
         Context,
+        Method,
+        Refusal,
         Request, //
     },
+    params,
     rust::{
         address::Address,
         errno::Errno,

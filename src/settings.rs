@@ -12,12 +12,10 @@ use kernel::{
 
 use crate::{
     method::{
-        Method,
-        Refusal, //
-    },
-    rules::{
         Context,
+        Method,
         Objection,
+        Refusal,
         Request, //
     },
     rust::{

@@ -16,18 +16,16 @@ use kernel::{
 
 use crate::{
     method::{
+        Context,
         Held,
         Method,
-        Reason, //
+        Reason,
+        Request,
+        Zeroes, //
     },
     report::{
         layout,
         Event, //
-    },
-    rules::{
-        Context,
-        Request,
-        Zeroes, //
     },
     rust::memory::kernel_zeroes,
     settings::{

@@ -6,23 +6,19 @@ use kernel::prelude::*;
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    bound::BoundDevice,
+    dma::{
+        CoherentBuffer,
+        ShownDmaAddress, //
     },
-    rust::{
-        bound::BoundDevice,
-        dma::{
-            CoherentBuffer,
-            ShownDmaAddress, //
-        },
-        limits::MAX_PAGE_ORDER, //
-    }, //
+    limits::MAX_PAGE_ORDER, //
 };
 
 pub(crate) struct Coherent;

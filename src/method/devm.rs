@@ -9,23 +9,19 @@ use super::{
     Allocate,
     Ended,
     Plain,
-    Reason, //
+    Reason,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
-    },
-    rust::{
-        bound::BoundDevice,
-        devm::DevmBlock,
-        gfp::Modifier,
-        limits::{
-            Limit, //
-            KMALLOC_MAX_SIZE,
-        }, //
+use crate::rust::{
+    bound::BoundDevice,
+    devm::DevmBlock,
+    gfp::Modifier,
+    limits::{
+        Limit, //
+        KMALLOC_MAX_SIZE,
     }, //
 };
 

@@ -11,21 +11,17 @@ use kernel::{
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
-    },
-    rust::{
-        bound::BoundDevice,
-        dma::ShownDmaAddress,
-        dma_pool,
-        limits::Limit, //
-    }, //
+use crate::rust::{
+    bound::BoundDevice,
+    dma::ShownDmaAddress,
+    dma_pool,
+    limits::Limit, //
 };
 
 pub(crate) struct Dmapool;

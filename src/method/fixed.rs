@@ -6,25 +6,21 @@ use kernel::prelude::*;
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    bound::BoundDevice,
+    fixed::{
+        FixedBuffer, //
+        BUFFER_BYTES,
     },
-    rust::{
-        bound::BoundDevice,
-        fixed::{
-            FixedBuffer, //
-            BUFFER_BYTES,
-        },
-        gfp::Modifier,
-        limits::Limit,
-        memory::Owner, //
-    }, //
+    gfp::Modifier,
+    limits::Limit,
+    memory::Owner, //
 };
 
 pub(crate) struct Static;

@@ -9,23 +9,19 @@ use kernel::{
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    bound::BoundDevice,
+    buffer::{
+        Buffer,
+        KBuffer, //
     },
-    rust::{
-        bound::BoundDevice,
-        buffer::{
-            Buffer,
-            KBuffer, //
-        },
-        limits::KMALLOC_MAX_SIZE, //
-    }, //
+    limits::KMALLOC_MAX_SIZE, //
 };
 
 pub(crate) struct Kmalloc;

@@ -12,28 +12,24 @@ use kernel::{
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    bound::BoundDevice,
+    gfp::{
+        Gfp,
+        Modifier, //
     },
-    rust::{
-        bound::BoundDevice,
-        gfp::{
-            Gfp,
-            Modifier, //
-        },
-        limits::KMALLOC_MAX_SIZE,
-        memory::{
-            Memory,
-            Owner, //
-        },
-        raw::RawKmalloc, //
-    }, //
+    limits::KMALLOC_MAX_SIZE,
+    memory::{
+        Memory,
+        Owner, //
+    },
+    raw::RawKmalloc, //
 };
 
 pub(crate) struct Krealloc;

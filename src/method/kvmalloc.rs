@@ -9,24 +9,20 @@ use kernel::{
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
-    },
-    rust::{
-        bound::BoundDevice,
-        buffer::KVBuffer,
-        gfp::Base,
-        limits::KVMALLOC_MAX,
-        memory::{
-            Memory,
-            Owner, //
-        }, //
+use crate::rust::{
+    bound::BoundDevice,
+    buffer::KVBuffer,
+    gfp::Base,
+    limits::KVMALLOC_MAX,
+    memory::{
+        Memory,
+        Owner, //
     }, //
 };
 

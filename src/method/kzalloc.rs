@@ -4,18 +4,17 @@
 
 use kernel::prelude::*;
 
-use super::{kmalloc::Kmalloc, Allocate};
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Zeroes, //
-    },
-    rust::{
-        bound::BoundDevice,
-        buffer::KBuffer,
-        gfp::Modifier, //
-    }, //
+use super::{
+    kmalloc::Kmalloc,
+    Allocate,
+    Request,
+    Rules,
+    Zeroes, //
+};
+use crate::rust::{
+    bound::BoundDevice,
+    buffer::KBuffer,
+    gfp::Modifier, //
 };
 
 pub(crate) struct Kzalloc;

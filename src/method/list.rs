@@ -17,25 +17,21 @@ use kernel::{
 use super::{
     Allocate,
     Facts,
-    Held, //
+    Held,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    address::Address,
+    bound::BoundDevice,
+    gfp::{
+        Base,
+        Modifier, //
     },
-    rust::{
-        address::Address,
-        bound::BoundDevice,
-        gfp::{
-            Base,
-            Modifier, //
-        },
-        limits::Limit,
-        memory::Run, //
-    }, //
+    limits::Limit,
+    memory::Run, //
 };
 
 /// The most records of a list.

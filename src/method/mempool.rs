@@ -10,24 +10,20 @@ use kernel::{
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    bound::BoundDevice,
+    gfp::{
+        Base,
+        Modifier, //
     },
-    rust::{
-        bound::BoundDevice,
-        gfp::{
-            Base,
-            Modifier, //
-        },
-        limits::Limit,
-        mempool, //
-    }, //
+    limits::Limit,
+    mempool, //
 };
 
 pub(crate) struct Mempool;

@@ -11,21 +11,17 @@ use kernel::{
 use super::{
     Allocate,
     Facts,
-    Held, //
+    Held,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
-    },
-    rust::{
-        bound::BoundDevice,
-        limits::Limit,
-        memory::Run,
-        page::HighPage, //
-    }, //
+use crate::rust::{
+    bound::BoundDevice,
+    limits::Limit,
+    memory::Run,
+    page::HighPage, //
 };
 
 const PAGE: Limit = Limit::constant("PAGE_SIZE", || PAGE_SIZE);

@@ -10,24 +10,20 @@ use kernel::{
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    bound::BoundDevice,
+    gfp::{
+        Base,
+        Modifier, //
     },
-    rust::{
-        bound::BoundDevice,
-        gfp::{
-            Base,
-            Modifier, //
-        },
-        limits::MAX_PAGE_ORDER,
-        raw, //
-    }, //
+    limits::MAX_PAGE_ORDER,
+    raw, //
 };
 
 pub(crate) struct Pages;

@@ -9,22 +9,18 @@ use kernel::{
 
 use super::{
     Allocate,
-    Plain, //
+    Objection,
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Objection,
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
-    },
-    rust::{
-        bound::BoundDevice,
-        gfp::Modifier,
-        limits::KMALLOC_MAX_SIZE,
-        raw, //
-    }, //
+use crate::rust::{
+    bound::BoundDevice,
+    gfp::Modifier,
+    limits::KMALLOC_MAX_SIZE,
+    raw, //
 };
 
 pub(crate) struct RawKmalloc;

@@ -6,24 +6,20 @@ use kernel::prelude::*;
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    bound::BoundDevice,
+    gfp::{
+        Base,
+        Modifier, //
     },
-    rust::{
-        bound::BoundDevice,
-        gfp::{
-            Base,
-            Modifier, //
-        },
-        limits::TOTAL_RAM,
-        raw, //
-    }, //
+    limits::TOTAL_RAM,
+    raw, //
 };
 
 pub(crate) struct RawVmalloc;

@@ -11,24 +11,20 @@ use kernel::{
 
 use super::{
     Allocate,
-    Plain, //
+    Plain,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
+use crate::rust::{
+    bound::BoundDevice,
+    gfp::{
+        Base,
+        Modifier, //
     },
-    rust::{
-        bound::BoundDevice,
-        gfp::{
-            Base,
-            Modifier, //
-        },
-        limits::Limit,
-        slab, //
-    }, //
+    limits::Limit,
+    slab, //
 };
 
 pub(crate) struct Slab;

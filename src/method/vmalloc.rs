@@ -4,20 +4,18 @@
 
 use kernel::prelude::*;
 
-use super::Allocate;
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Takes,
-        Zeroes, //
-    },
-    rust::{
-        bound::BoundDevice,
-        buffer::VBuffer,
-        gfp::Base,
-        limits::TOTAL_RAM, //
-    }, //
+use super::{
+    Allocate,
+    Request,
+    Rules,
+    Takes,
+    Zeroes, //
+};
+use crate::rust::{
+    bound::BoundDevice,
+    buffer::VBuffer,
+    gfp::Base,
+    limits::TOTAL_RAM, //
 };
 
 pub(crate) struct Vmalloc;

@@ -6,19 +6,15 @@ use kernel::prelude::*;
 
 use super::{
     vmalloc::Vmalloc,
-    Allocate, //
+    Allocate,
+    Request,
+    Rules,
+    Zeroes, //
 };
-use crate::{
-    rules::{
-        Request,
-        Rules,
-        Zeroes, //
-    },
-    rust::{
-        bound::BoundDevice,
-        buffer::VBuffer,
-        gfp::Modifier, //
-    }, //
+use crate::rust::{
+    bound::BoundDevice,
+    buffer::VBuffer,
+    gfp::Modifier, //
 };
 
 pub(crate) struct Vzalloc;

@@ -15,14 +15,12 @@ use crate::{
     },
     method::{
         Buffer,
+        Context,
         Held,
         Method,
         Reason,
-        States, //
-    },
-    rules::{
-        Context,
         Request,
+        States,
         Zeroes, //
     },
     rust::gfp::{

@@ -14,15 +14,13 @@ use crate::{
     kunit::TestDevice,
     method::{
         Buffer,
+        Context,
         Ended,
         Held,
         Method,
         Reason,
+        Request,
         States, //
-    },
-    rules::{
-        Context,
-        Request, //
     },
     rust::{
         gfp::Gfp,

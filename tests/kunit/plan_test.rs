@@ -7,10 +7,8 @@ use kernel::prelude::*;
 use crate::{
     method::{
         Method,
-        Refusal, //
-    },
-    rules::{
         Objection,
+        Refusal,
         Request, //
     },
     settings::{

@@ -11,9 +11,9 @@ use kernel::{
 use crate::{
     method::{
         Method,
+        Objection,
         Refusal, //
     },
-    rules::Objection,
     settings::Invalid, //
 };
 
@@ -50,7 +50,7 @@ fn refusal(method: Method, size: usize) -> Refusal {
 mod tests {
     use super::*;
     use crate::{
-        rules::{
+        method::{
             Context,
             Takes, //
         },

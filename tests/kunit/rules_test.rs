@@ -10,12 +10,10 @@ use kernel::{
 
 use crate::{
     method::{
-        Method,
-        Refusal, //
-    },
-    rules::{
         Context,
+        Method,
         Objection,
+        Refusal,
         Request,
         Rules, //
     },

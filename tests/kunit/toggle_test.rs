@@ -16,18 +16,16 @@ use kernel::{
 
 use crate::{
     method::{
+        Context,
         Facts,
         Held,
         Method,
-        Reason, //
+        Reason,
+        Request, //
     },
     report::{
         layout,
         Event, //
-    },
-    rules::{
-        Context,
-        Request, //
     },
     rust::{
         address::Address,
