@@ -6,12 +6,13 @@
 //! really did is told in the kernel log and in debugfs. README.md is the manual; the modules, from
 //! top to bottom:
 //!
-//! - `driver` matches device-tree nodes and reads their properties,
+//! - `node` is the device tree: what a node says, and what is wrong with it,
 //! - `control` is the debugfs files: every name and text format,
-//! - `lab` is one button with its toggle, under one lock,
-//! - `button` is the two interrupt halves, `toggle` the state machine,
-//! - `request`, `stats` and `inspect` are what is asked for, counted and found,
-//! - `method` is the table of allocation methods, one file each in `method/`,
+//! - `lab` is one button: the driver's callbacks, its lock, its presses,
+//! - `button` makes presses of edges, `toggle` is empty or holds an allocation,
+//! - `settings` is what is asked for, `report` what came of it, `stats` what is counted,
+//! - `method` is how: what a method is, the table of them, one file each in `method/`,
+//! - `preload` is what is allocated at load,
 //! - `rust` is what the `kernel` crate lacks: only there C is called.
 
 #![deny(unsafe_code)]
@@ -19,8 +20,8 @@
 include!("modules.rs");
 
 mod control;
-mod driver;
 mod lab;
+mod node;
 mod preload;
 
 #[path = "../rust/params.rs"]

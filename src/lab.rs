@@ -7,9 +7,15 @@
 //! is published in a hand-over, and withdrawn by whoever is about to change the toggle.
 
 use kernel::{
+    c_str,
+    fmt,
     new_mutex,
+    of,
     prelude::*,
-    str::BStr,
+    str::{
+        BStr,
+        CStr, //
+    },
     sync::{
         atomic::{
             Atomic,
@@ -17,11 +23,15 @@ use kernel::{
         },
         Mutex, //
     },
-    time::Delta, //
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
 use crate::{
     button::Button,
+    control,
     method::{
         Buffer,
         Context,
@@ -31,6 +41,12 @@ use crate::{
         Request,
         States, //
     },
+    node::{
+        Node,
+        TABLE, //
+    },
+    params,
+    preload::Preload,
     report::Event,
     rust::{
         bound::BoundDevice,
@@ -38,6 +54,7 @@ use crate::{
             with_spinlocks,
             Place, //
         },
+        debugfs::File,
         flag::Flag,
         handover::{
             self,
@@ -45,6 +62,8 @@ use crate::{
             Taker, //
         },
         interrupt::Wake,
+        line::Line,
+        platform::Driver,
         ratelimit::LineLimit, //
     },
     settings::{
@@ -229,6 +248,95 @@ impl Lab {
     /// Returns how many presses had to wait for the thread in hard context.
     pub(crate) fn deferred(&self) -> u64 {
         self.deferred.load(Relaxed)
+    }
+}
+
+impl Driver for Lab {
+    const NAME: &'static CStr = c_str!("alloclab");
+    const OF_ID_TABLE: of::IdTable<()> = TABLE;
+    const FILES: &'static [File<Self>] = control::FILES;
+
+    type Load = Preload;
+
+    fn load() -> Result<Preload> {
+        Preload::new()
+    }
+
+    fn wants_own_device() -> bool {
+        params::button()
+    }
+
+    fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>> {
+        let node = Node(dev);
+        let debounce = node.debounce()?;
+        let settings = node.settings()?;
+        let label = node.label()?;
+
+        let states = States::new(dev)?;
+        let plan = Plan::new(
+            settings,
+            |method, request| states.check(method, request),
+            |refusal| dev_info!(dev, "cycle: passed over, as {refusal}\n"),
+        )
+        .map_err(|invalid| {
+            node.refuse_settings(&settings, &invalid);
+            invalid.errno()
+        })?;
+
+        Lab::new(dev, label, debounce, plan, states)
+    }
+
+    fn ready(&self, dev: &BoundDevice, line: Option<Line>) {
+        let debounce_ms = self.button.debounce().as_millis();
+        let selection = self.bench.lock().toggle.plan().settings().selection;
+
+        // The node's name, which is the label otherwise, begins the line already.
+        let (comma, label) = match &self.label {
+            None => ("", &[][..]),
+            Some(label) => (", label ", label.as_slice()),
+        };
+
+        dev_info!(
+            dev,
+            "ready: {}, debounce {debounce_ms} ms, method {selection}{comma}{}\n",
+            Wired(line),
+            BStr::from_bytes(label)
+        );
+    }
+
+    fn hard(&self, dev: &BoundDevice) -> Wake {
+        self.edge(dev)
+    }
+
+    fn thread(&self, dev: &BoundDevice, is_closing: impl Fn() -> bool) {
+        // What the hard half has carried out is logged by the first press, or here.
+        if !self.button.is_waiting() {
+            self.settle(dev);
+        }
+        // When the device goes, presses that still wait go with it: there may be many, and each may
+        // take long.
+        let press = || {
+            if !is_closing() {
+                self.press(dev);
+            }
+        };
+        self.button.thread(press, fsleep);
+    }
+
+    fn unbind(&self, dev: &BoundDevice) {
+        self.clear(dev);
+    }
+}
+
+/// Shows the button's line.
+struct Wired(Option<Line>);
+
+impl fmt::Display for Wired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(line) => f.write_fmt(fmt!("{line}")),
+            None => f.write_str("no line"),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The platform driver: which nodes it drives, what it reads from them, and what it does first
-//! and last.
+//! The device tree: which nodes are buttons, what a node says, and what is wrong with it.
 
 use kernel::{
     c_str,
@@ -12,37 +11,20 @@ use kernel::{
         BStr,
         CStr, //
     },
-    time::{
-        delay::fsleep,
-        Delta, //
-    }, //
+    time::Delta, //
 };
 
 use crate::{
-    control,
-    lab::Lab,
-    method::{
-        Objection,
-        States, //
-    },
-    params,
-    preload::Preload,
+    method::Objection,
     rust::{
         bound::BoundDevice,
-        debugfs::File,
-        interrupt::Wake,
-        line::Line,
-        platform::{
-            of_device_table,
-            Driver, //
-        },
+        platform::of_device_table,
         property::Property, //
     },
     settings::{
         parse_context,
         parse_gfp,
         Invalid,
-        Plan,
         Selection,
         Settings,
         Size, //
@@ -55,124 +37,44 @@ of_device_table!(
     [c_str!("alloclab,button"), c_str!("yang,mydevice")]
 );
 
+/// The nodes that the driver drives.
+pub(crate) const TABLE: of::IdTable<()> = &OF_TABLE;
+
 /// The longest label, in bytes.
 const LABEL_BYTES: usize = 64;
 
 /// As in gpio-keys.
 const DEFAULT_DEBOUNCE_MS: u32 = 5;
 
-impl Driver for Lab {
-    const NAME: &'static CStr = c_str!("alloclab");
-    const OF_ID_TABLE: of::IdTable<()> = &OF_TABLE;
-    const FILES: &'static [File<Self>] = control::FILES;
+/// The properties of a device's node, each optional; what is wrong with one is logged.
+pub(crate) struct Node<'a>(pub(crate) &'a BoundDevice);
 
-    type Load = Preload;
-
-    fn load() -> Result<Preload> {
-        Preload::new()
+impl Node<'_> {
+    /// Reads how long edges after an edge are bounces. Sleeps. Returns `EINVAL`.
+    pub(crate) fn debounce(&self) -> Result<Delta> {
+        let ms = self.u32(c_str!("debounce-interval"))?;
+        Ok(Delta::from_millis(i64::from(
+            ms.unwrap_or(DEFAULT_DEBOUNCE_MS),
+        )))
     }
 
-    fn wants_own_device() -> bool {
-        params::button()
-    }
-
-    fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>> {
-        let node = Node(dev);
-        let debounce_ms = node.u32(c_str!("debounce-interval"))?;
-        let debounce_ms = debounce_ms.unwrap_or(DEFAULT_DEBOUNCE_MS);
-        let size = node.u32(c_str!("alloclab,size"))?;
-        let settings = Settings {
-            selection: node
+    /// Reads what is asked for. Sleeps. Returns `EINVAL`, `E2BIG` for too large a number.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let size = self.u32(c_str!("alloclab,size"))?;
+        Ok(Settings {
+            selection: self
                 .string(c_str!("alloclab,method"), Invalid::Method, Selection::parse)?
                 .unwrap_or(Settings::DEFAULT.selection),
             size: size.map_or(Settings::DEFAULT.size, |bytes| Size::Bytes(bytes as usize)),
-            gfp: node
+            gfp: self
                 .string(c_str!("alloclab,gfp"), Invalid::Gfp, parse_gfp)?
                 .unwrap_or(Settings::DEFAULT.gfp),
-            context: node
+            context: self
                 .string(c_str!("alloclab,context"), Invalid::Context, parse_context)?
                 .unwrap_or(Settings::DEFAULT.context),
-        };
-        let label = node.label()?;
-
-        let states = States::new(dev)?;
-        let plan = Plan::new(
-            settings,
-            |method, request| states.check(method, request),
-            |refusal| dev_info!(dev, "cycle: passed over, as {refusal}\n"),
-        )
-        .map_err(|invalid| {
-            node.refuse_settings(&settings, &invalid);
-            invalid.errno()
-        })?;
-
-        Lab::new(
-            dev,
-            label,
-            Delta::from_millis(i64::from(debounce_ms)),
-            plan,
-            states,
-        )
+        })
     }
 
-    fn ready(&self, dev: &BoundDevice, line: Option<Line>) {
-        let debounce_ms = self.button.debounce().as_millis();
-        let selection = self.bench.lock().toggle.plan().settings().selection;
-
-        // The node's name, which is the label otherwise, begins the line already.
-        let (comma, label) = match &self.label {
-            None => ("", &[][..]),
-            Some(label) => (", label ", label.as_slice()),
-        };
-
-        dev_info!(
-            dev,
-            "ready: {}, debounce {debounce_ms} ms, method {selection}{comma}{}\n",
-            Wired(line),
-            BStr::from_bytes(label)
-        );
-    }
-
-    fn hard(&self, dev: &BoundDevice) -> Wake {
-        self.edge(dev)
-    }
-
-    fn thread(&self, dev: &BoundDevice, is_closing: impl Fn() -> bool) {
-        // What the hard half has carried out is logged by the first press, or here.
-        if !self.button.is_waiting() {
-            self.settle(dev);
-        }
-        // When the device goes, presses that still wait go with it: there may be many, and each may
-        // take long.
-        let press = || {
-            if !is_closing() {
-                self.press(dev);
-            }
-        };
-        self.button.thread(press, fsleep);
-    }
-
-    fn unbind(&self, dev: &BoundDevice) {
-        self.clear(dev);
-    }
-}
-
-/// Shows the button's line.
-struct Wired(Option<Line>);
-
-impl fmt::Display for Wired {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(line) => f.write_fmt(fmt!("{line}")),
-            None => f.write_str("no line"),
-        }
-    }
-}
-
-/// The properties of a device's node, each optional; what is wrong with one is logged.
-struct Node<'a>(&'a BoundDevice);
-
-impl Node<'_> {
     fn read(&self, name: &CStr) -> Result<Option<Property>> {
         Property::read(self.0, name)
     }
@@ -204,7 +106,8 @@ impl Node<'_> {
         })
     }
 
-    fn label(&self) -> Result<Option<KVec<u8>>> {
+    /// Reads the label, where there is one. Sleeps. Returns `EINVAL`, `ENOMEM`.
+    pub(crate) fn label(&self) -> Result<Option<KVec<u8>>> {
         let name = c_str!("label");
         let Some(property) = self.read(name)? else {
             return Ok(None);
@@ -230,7 +133,7 @@ impl Node<'_> {
     }
 
     /// Logs which of the settings, each valid by itself, no method takes.
-    fn refuse_settings(&self, settings: &Settings, invalid: &Invalid) {
+    pub(crate) fn refuse_settings(&self, settings: &Settings, invalid: &Invalid) {
         let Settings {
             size, gfp, context, ..
         } = settings;
