@@ -218,9 +218,9 @@ impl Lab {
             change(&mut settings)?;
 
             let check = |method, request: &_| self.states.check(method, request);
-            let plan = Plan::new(settings, check, |refusal| {
+            let plan = Plan::new(settings, check, |invalid| {
                 if bench.lines.pass() {
-                    dev_info!(dev, "cycle: passed over, as {refusal}\n");
+                    dev_info!(dev, "cycle: passed over, as {invalid}\n");
                 }
             })?;
             self.hard.set(settings.context == Context::Hard);
@@ -276,7 +276,7 @@ impl Driver for Lab {
         let plan = Plan::new(
             settings,
             |method, request| states.check(method, request),
-            |refusal| dev_info!(dev, "cycle: passed over, as {refusal}\n"),
+            |invalid| dev_info!(dev, "cycle: passed over, as {invalid}\n"),
         )
         .map_err(|invalid| {
             node.refuse_settings(&settings, &invalid);

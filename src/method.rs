@@ -165,6 +165,20 @@ pub(crate) enum Objection {
     Sleeps(&'static str),
 }
 
+impl Objection {
+    /// Returns the rank of what it says to change, where every method objects: the highest is told.
+    ///
+    /// Of sizes, the largest that a method takes. A word ranks lowest: some method takes it.
+    pub(crate) fn rank(&self) -> (u8, usize) {
+        match self {
+            Self::Word(_) => (0, 0),
+            Self::Size { largest, .. } => (1, *largest),
+            Self::Together(_) => (2, 0),
+            Self::Sleeps(_) => (3, 0),
+        }
+    }
+}
+
 /// The most pages that the page allocator looks for until there are any.
 const NOFAIL_PAGES: usize = 2;
 
@@ -288,61 +302,6 @@ impl Facts {
             size: memory.size(),
             usable: memory.usable(),
             dma_address: None,
-        }
-    }
-}
-
-/// A request that a method refuses before it is tried.
-#[derive(Clone, Copy)]
-pub(crate) struct Refusal {
-    /// Who refuses it.
-    pub(crate) method: Method,
-    /// And why.
-    pub(crate) objection: Objection,
-}
-
-impl Refusal {
-    /// Returns the error that the user gets: `E2BIG` for too large a size, `EINVAL` otherwise.
-    pub(crate) fn errno(&self) -> Error {
-        match self.objection {
-            Objection::Size { size: 1.., .. } => E2BIG,
-            _ => EINVAL,
-        }
-    }
-
-    /// Returns how telling it is where every method refuses: the highest is what to change.
-    ///
-    /// Of sizes, the largest that a method takes. A word tells least: some method takes it.
-    pub(crate) fn weight(&self) -> (u8, usize) {
-        match self.objection {
-            Objection::Word(_) => (0, 0),
-            Objection::Size { largest, .. } => (1, largest),
-            Objection::Together(_) => (2, 0),
-            Objection::Sleeps(_) => (3, 0),
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.method.name())?;
-        match self.objection {
-            Objection::Size {
-                size,
-                largest,
-                limit,
-            } => f.write_fmt(fmt!(" takes 1 to {largest} bytes ({limit}), not {size}")),
-            Objection::Word(word) => {
-                f.write_fmt(fmt!(" does not take {word}, which is for"))?;
-                Method::ALL
-                    .iter()
-                    .filter(|method| method.rules().takes.has(word))
-                    .try_for_each(|method| f.write_fmt(fmt!(" {}", method.name())))
-            }
-            Objection::Together(reason) => f.write_fmt(fmt!(": {reason}")),
-            Objection::Sleeps(reason) => {
-                f.write_fmt(fmt!(" is not for hard interrupt context: {reason}"))
-            }
         }
     }
 }

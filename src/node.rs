@@ -138,14 +138,16 @@ impl Node<'_> {
             size, gfp, context, ..
         } = settings;
 
-        match invalid.objection() {
-            Some(Objection::Word(_) | Objection::Together(_)) => {
-                self.refuse(c_str!("alloclab,gfp"), gfp, invalid);
-            }
-            Some(Objection::Sleeps(_)) => self.refuse(c_str!("alloclab,context"), context, invalid),
-            Some(Objection::Size { .. }) | None => {
-                self.refuse(c_str!("alloclab,size"), size, invalid)
-            }
+        match invalid {
+            Invalid::Refused(_, objection) | Invalid::RefusedByAll(_, objection) => match objection
+            {
+                Objection::Word(_) | Objection::Together(_) => {
+                    self.refuse(c_str!("alloclab,gfp"), gfp, invalid);
+                }
+                Objection::Sleeps(_) => self.refuse(c_str!("alloclab,context"), context, invalid),
+                Objection::Size { .. } => self.refuse(c_str!("alloclab,size"), size, invalid),
+            },
+            _ => self.refuse(c_str!("alloclab,size"), size, invalid),
         }
     }
 

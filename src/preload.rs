@@ -8,7 +8,6 @@ use crate::{
     method::{
         Context,
         Method,
-        Refusal,
         Request, //
     },
     params,
@@ -24,7 +23,8 @@ use crate::{
             RawKmalloc,
             RawVmalloc, //
         }, //
-    }, //
+    },
+    settings::Invalid, //
 };
 
 /// What the module's parameters ask for; dropping it frees it.
@@ -80,9 +80,9 @@ impl<M: Owner> Loaded<M> {
         }
 
         if let Some(objection) = method.rules().objection(&request) {
-            let refusal = Refusal { method, objection };
-            pr_err!("{name}: {size} is not valid: {refusal}\n");
-            return Err(refusal.errno());
+            let invalid = Invalid::Refused(method, objection);
+            pr_err!("{name}: {size} is not valid: {invalid}\n");
+            return Err(invalid.errno());
         }
         let _room = method.rules().room(size).map_err(|most| {
             let errno = Errno(ENOMEM);

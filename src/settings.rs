@@ -15,7 +15,6 @@ use crate::{
         Context,
         Method,
         Objection,
-        Refusal,
         Request, //
     },
     rust::{
@@ -183,29 +182,20 @@ pub(crate) enum Invalid {
     Context,
     /// Not a number of presses.
     Presses,
-    /// The selected method refuses it.
-    Refused(Refusal),
-    /// Every method refuses it; of the reasons, the most telling one.
-    RefusedByAll(Refusal),
+    /// This method objects to it.
+    Refused(Method, Objection),
+    /// Every method does; of the objections, the one that says what to change.
+    RefusedByAll(Method, Objection),
 }
 
 impl Invalid {
     /// Returns the error that the user gets.
     pub(crate) fn errno(&self) -> Error {
         match self {
-            Self::TooLarge | Self::TooLong(_) => E2BIG,
-            Self::Refused(refusal) => refusal.errno(),
+            Self::TooLarge
+            | Self::TooLong(_)
+            | Self::Refused(_, Objection::Size { size: 1.., .. }) => E2BIG,
             _ => EINVAL,
-        }
-    }
-}
-
-impl Invalid {
-    /// Returns what a method objected to, if one did.
-    pub(crate) fn objection(&self) -> Option<Objection> {
-        match self {
-            Self::Refused(refusal) | Self::RefusedByAll(refusal) => Some(refusal.objection),
-            _ => None,
         }
     }
 }
@@ -230,10 +220,37 @@ impl fmt::Display for Invalid {
             ),
             Self::Context => f.write_str("allowed are thread, hard"),
             Self::Presses => f.write_fmt(fmt!("allowed are 1 to {MAX_PRESSES}")),
-            Self::Refused(refusal) => f.write_fmt(fmt!("{refusal}")),
-            Self::RefusedByAll(refusal) => {
-                f.write_fmt(fmt!("every method refuses it, as {refusal}"))
+            Self::Refused(method, objection) => show_objection(f, *method, objection),
+            Self::RefusedByAll(method, objection) => {
+                f.write_str("every method refuses it, as ")?;
+                show_objection(f, *method, objection)
             }
+        }
+    }
+}
+
+fn show_objection(
+    f: &mut fmt::Formatter<'_>,
+    method: Method,
+    objection: &Objection,
+) -> fmt::Result {
+    f.write_str(method.name())?;
+    match objection {
+        Objection::Size {
+            size,
+            largest,
+            limit,
+        } => f.write_fmt(fmt!(" takes 1 to {largest} bytes ({limit}), not {size}")),
+        Objection::Word(word) => {
+            f.write_fmt(fmt!(" does not take {word}, which is for"))?;
+            Method::ALL
+                .iter()
+                .filter(|method| method.rules().takes.has(word))
+                .try_for_each(|method| f.write_fmt(fmt!(" {}", method.name())))
+        }
+        Objection::Together(reason) => f.write_fmt(fmt!(": {reason}")),
+        Objection::Sleeps(reason) => {
+            f.write_fmt(fmt!(" is not for hard interrupt context: {reason}"))
         }
     }
 }
@@ -283,33 +300,40 @@ pub(crate) struct Plan {
 impl Plan {
     /// Checks settings: a single method must accept them, of the cycle at least one.
     ///
-    /// `check` is what the methods say of a request; `passed_over` gets what they say in a cycle
-    /// that can be carried out without them.
+    /// `check` is what the methods say of a request; `passed_over` gets what they object to in a
+    /// cycle that can be carried out without them.
     pub(crate) fn new(
         settings: Settings,
-        check: impl Fn(Method, &Request) -> Result<(), Refusal>,
-        mut passed_over: impl FnMut(&Refusal),
+        check: impl Fn(Method, &Request) -> Result<(), Objection>,
+        mut passed_over: impl FnMut(&Invalid),
     ) -> Result<Self, Invalid> {
-        let mut refusals = [const { None }; Method::ALL.len()];
-        for (refusal, method) in refusals.iter_mut().zip(Method::ALL) {
-            *refusal = match settings.selection {
+        let mut objections = [const { None }; Method::ALL.len()];
+        for (objection, method) in objections.iter_mut().zip(Method::ALL) {
+            *objection = match settings.selection {
                 // What the others say does not matter.
                 Selection::Only(only) if only != *method => None,
                 _ => check(*method, &settings.request(*method)).err(),
             };
         }
-        let accepted = refusals.each_ref().map(|refusal| refusal.is_none());
-        let refusals = refusals.into_iter().flatten();
+        let accepted = objections.each_ref().map(|objection| objection.is_none());
+        let mut objections = Method::ALL
+            .iter()
+            .zip(objections)
+            .filter_map(|(method, objection)| Some((*method, objection?)));
 
         match settings.selection {
-            Selection::Only(_) => refusals.map(Invalid::Refused).next(),
+            Selection::Only(_) => objections
+                .next()
+                .map(|(method, objection)| Invalid::Refused(method, objection)),
             Selection::Cycle if accepted.contains(&true) => {
-                refusals.for_each(|refusal| passed_over(&refusal));
+                objections.for_each(|(method, objection)| {
+                    passed_over(&Invalid::Refused(method, objection));
+                });
                 None
             }
-            Selection::Cycle => refusals
-                .max_by_key(|refusal| refusal.weight())
-                .map(Invalid::RefusedByAll),
+            Selection::Cycle => objections
+                .max_by_key(|(_, objection)| objection.rank())
+                .map(|(method, objection)| Invalid::RefusedByAll(method, objection)),
         }
         // INVARIANT: The only method, or one of the cycle, was accepted.
         .map_or(Ok(Self { settings, accepted }), Err)

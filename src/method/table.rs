@@ -71,11 +71,10 @@ macro_rules! dispatch {
             }
 
             /// Refuses what `method` cannot do. May sleep.
-            pub(crate) fn check(&self, method: Method, request: &Request) -> Result<(), Refusal> {
-                let objection = match method {
+            pub(crate) fn check(&self, method: Method, request: &Request) -> Result<(), Objection> {
+                match method {
                     $(Method::$method => $file::$method::check(&self.$file, request),)*
-                };
-                objection.map_err(|objection| Refusal { method, objection })
+                }
             }
 
             /// Allocates with `method` into `place`, where it is not to be moved from. May sleep if

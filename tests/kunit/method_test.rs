@@ -26,7 +26,8 @@ use crate::{
     rust::gfp::{
         Gfp,
         Modifier, //
-    }, //
+    },
+    settings::Invalid, //
 };
 
 /// A device with the methods' states, dropped first.
@@ -46,7 +47,7 @@ impl Bench {
         let context = Context::Thread;
         let request = Request { size, gfp, context };
         let allowed = self.states.check(method, &request);
-        allowed.map_err(|refusal| refusal.errno())?;
+        allowed.map_err(|objection| Invalid::Refused(method, objection).errno())?;
         let mut place = None;
         self.states
             .alloc(method, self.device.bound(), &request, &mut place)?;
@@ -57,8 +58,8 @@ impl Bench {
     fn refusal(&self, method: Method, size: usize, gfp: Gfp) -> Option<Error> {
         let context = Context::Thread;
         let request = Request { size, gfp, context };
-        let refusal = self.states.check(method, &request).err();
-        refusal.map(|refusal| refusal.errno())
+        let objection = self.states.check(method, &request).err()?;
+        Some(Invalid::Refused(method, objection).errno())
     }
 }
 

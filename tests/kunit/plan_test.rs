@@ -8,7 +8,6 @@ use crate::{
     method::{
         Method,
         Objection,
-        Refusal,
         Request, //
     },
     settings::{
@@ -17,22 +16,19 @@ use crate::{
     }, //
 };
 
-fn refusal(method: Method, size: usize) -> Refusal {
-    Refusal {
-        method,
-        objection: Objection::Size {
-            size,
-            largest: 100,
-            limit: "A_LIMIT",
-        },
+fn too_large(size: usize) -> Objection {
+    Objection::Size {
+        size,
+        largest: 100,
+        limit: "A_LIMIT",
     }
 }
 
 /// Lets every method but those in `refused` take everything.
-fn all_but(refused: &[Method]) -> impl Fn(Method, &Request) -> Result<(), Refusal> + '_ {
+fn all_but(refused: &[Method]) -> impl Fn(Method, &Request) -> Result<(), Objection> + '_ {
     move |method, request| {
         if refused.contains(&method) {
-            return Err(refusal(method, request.size));
+            return Err(too_large(request.size));
         }
         Ok(())
     }
@@ -99,12 +95,11 @@ mod tests {
         // The method that takes most is named.
         let most = Method::ALL[1];
         let refuse = |method: Method, request: &Request| {
-            let objection = Objection::Size {
+            Err(Objection::Size {
                 size: request.size,
                 largest: if method == most { 2000 } else { 1000 },
                 limit: "A_LIMIT",
-            };
-            Err(Refusal { method, objection })
+            })
         };
 
         let mut told = 0;
@@ -113,7 +108,7 @@ mod tests {
         assert!(invalid.is_some_and(|invalid| {
             let named = matches!(
                 &invalid,
-                Invalid::RefusedByAll(Refusal { method, .. }) if *method == most
+                Invalid::RefusedByAll(method, _) if *method == most
             );
             named && invalid.errno() == EINVAL
         }));
@@ -124,7 +119,7 @@ mod tests {
         // In the order of what they tell.
         let objections = [
             Objection::Word("noio"),
-            refusal(Method::ALL[0], 101).objection,
+            too_large(101),
             Objection::Together("they make no sense"),
             Objection::Sleeps("its flags let it sleep"),
         ];
@@ -134,16 +129,12 @@ mod tests {
                 let refuse = |refusing: Method, _: &Request| {
                     let other = refusing.index() % (place + 1);
                     let which = if refusing == *method { place } else { other };
-                    objections.get(which).map_or(Ok(()), |objection| {
-                        Err(Refusal {
-                            method: refusing,
-                            objection: *objection,
-                        })
-                    })
+                    objections.get(which).copied().map_or(Ok(()), Err)
                 };
                 let invalid = Plan::new(Settings::DEFAULT, refuse, |_| ()).err();
-                let told = invalid.and_then(|invalid| invalid.objection());
-                let told = told.ok_or(EINVAL)?;
+                let Some(Invalid::RefusedByAll(_, told)) = invalid else {
+                    return Err(EINVAL);
+                };
                 assert!(core::mem::discriminant(&told) == core::mem::discriminant(most));
             }
         }

@@ -11,8 +11,7 @@ use kernel::{
 use crate::{
     method::{
         Method,
-        Objection,
-        Refusal, //
+        Objection, //
     },
     settings::Invalid, //
 };
@@ -35,14 +34,11 @@ fn errno<T>(result: Result<T, Invalid>) -> Option<Error> {
     result.err().map(|invalid| invalid.errno())
 }
 
-fn refusal(method: Method, size: usize) -> Refusal {
-    Refusal {
-        method,
-        objection: Objection::Size {
-            size,
-            largest: 100,
-            limit: "A_LIMIT",
-        },
+fn size(size: usize) -> Objection {
+    Objection::Size {
+        size,
+        largest: 100,
+        limit: "A_LIMIT",
     }
 }
 
@@ -299,7 +295,7 @@ mod tests {
         assert!(shows(Invalid::TooLong(128), "allowed are up to 128 bytes"));
         assert_eq!(Invalid::TooLong(128).errno(), E2BIG);
         assert!(shows(
-            Invalid::RefusedByAll(refusal(Method::Kmalloc, 0)),
+            Invalid::RefusedByAll(Method::Kmalloc, size(0)),
             "every method refuses it, as kmalloc takes 1 to 100 bytes (A_LIMIT), not 0"
         ));
         let gfp = CString::try_from_fmt(fmt!("{}", Invalid::Gfp))?;
@@ -312,13 +308,13 @@ mod tests {
             assert!(words.any(|word| word.strip_prefix('+') == Some(modifier.name())));
         }
         assert!(shows(Invalid::Context, "allowed are thread, hard"));
-        let kmalloc = refusal(Method::Kmalloc, 101);
+        let kmalloc = Invalid::Refused(Method::Kmalloc, size(101));
         assert_eq!(kmalloc.errno(), E2BIG);
         assert!(shows(
-            Invalid::Refused(kmalloc),
+            kmalloc,
             "kmalloc takes 1 to 100 bytes (A_LIMIT), not 101"
         ));
-        assert_eq!(refusal(Method::Kmalloc, 0).errno(), EINVAL);
+        assert_eq!(Invalid::Refused(Method::Kmalloc, size(0)).errno(), EINVAL);
         Ok(())
     }
 

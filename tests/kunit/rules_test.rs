@@ -13,14 +13,14 @@ use crate::{
         Context,
         Method,
         Objection,
-        Refusal,
         Request,
         Rules, //
     },
     rust::gfp::{
         Base,
         Gfp, //
-    }, //
+    },
+    settings::Invalid, //
 };
 
 /// What a method of these rules says to flags.
@@ -77,7 +77,7 @@ mod tests {
             let objection = objection(method.rules(), gfp, 64, Context::Thread).ok_or(EINVAL)?;
             assert!(matches!(objection, Objection::Word(name) if name == word));
 
-            let refusal = Refusal { method, objection };
+            let refusal = Invalid::Refused(method, objection);
             assert_eq!(refusal.errno(), EINVAL);
             let text = CString::try_from_fmt(fmt!("{refusal}"))?;
             let text = text.to_str()?;
