@@ -217,8 +217,7 @@ impl Lab {
             let mut settings = *bench.toggle.plan().settings();
             change(&mut settings)?;
 
-            let check = |method, request: &_| self.states.check(method, request);
-            let plan = Plan::new(settings, check, |invalid| {
+            let plan = Plan::new(settings, Method::check, |invalid| {
                 if bench.lines.pass() {
                     dev_info!(dev, "cycle: passed over, as {invalid}\n");
                 }
@@ -273,11 +272,9 @@ impl Driver for Lab {
         let label = node.label()?;
 
         let states = States::new(dev)?;
-        let plan = Plan::new(
-            settings,
-            |method, request| states.check(method, request),
-            |invalid| dev_info!(dev, "cycle: passed over, as {invalid}\n"),
-        )
+        let plan = Plan::new(settings, Method::check, |invalid| {
+            dev_info!(dev, "cycle: passed over, as {invalid}\n")
+        })
         .map_err(|invalid| {
             node.refuse_settings(&settings, &invalid);
             invalid.errno()

@@ -3,8 +3,9 @@
 //! What an allocation method is: what it is asked for, the rules of what it takes, and what it
 //! returns.
 //!
-//! A new method is one file in `method/` with a type that implements [`Allocate`], and one line in
-//! the table, `method/table.rs`. Parsing, the cycle, debugfs and the tests follow from it.
+//! A new method is one file in `method/` with a type that implements [`Allocate`] or
+//! [`AllocateFrom`], and one line in the table, `method/table.rs`. Parsing, the cycle, debugfs and
+//! the tests follow from it.
 
 use kernel::{
     fmt,
@@ -22,7 +23,11 @@ use crate::rust::{
         Gfp,
         Modifier, //
     },
-    limits::Limit,
+    limits::{
+        Limit,
+        KMALLOC_MAX_SIZE,
+        TOTAL_RAM, //
+    },
     memory::{
         Memory,
         Owner,
@@ -33,6 +38,27 @@ use crate::rust::{
 
 #[macro_use]
 mod table;
+
+/// What the file of a method uses.
+mod prelude {
+    pub(super) use super::{
+        Allocate,
+        Plain,
+        Request,
+        Rules,
+        Takes,
+        Zeroes, //
+    };
+    pub(super) use crate::rust::{
+        bound::BoundDevice,
+        gfp::{
+            Base,
+            Gfp,
+            Modifier, //
+        }, //
+    };
+    pub(super) use kernel::prelude::*;
+}
 
 /// Where a press allocates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,6 +138,12 @@ impl Takes {
         ],
     };
 
+    /// What the C function `__vmalloc` takes.
+    pub(crate) const VMALLOC: Self = Self {
+        bases: Base::VMALLOC,
+        modifiers: Modifier::VMALLOC,
+    };
+
     /// Returns whether the word `name` is among them.
     pub(crate) fn has(&self, name: &str) -> bool {
         let mut modifiers = self.modifiers.iter();
@@ -183,6 +215,29 @@ impl Objection {
 const NOFAIL_PAGES: usize = 2;
 
 impl Rules {
+    /// What the `kmalloc` of the `kernel` crate takes; methods like it differ in some.
+    pub(crate) const KMALLOC: Self = Self {
+        default_size: 64,
+        limit: KMALLOC_MAX_SIZE,
+        zeroes: Zeroes::Asked,
+        contiguous: true,
+        takes: Takes::CRATE,
+        sleeps: None,
+    };
+
+    /// What its `vmalloc` takes.
+    pub(crate) const VMALLOC: Self = Self {
+        default_size: 4096,
+        limit: TOTAL_RAM,
+        zeroes: Zeroes::Asked,
+        contiguous: false,
+        takes: Takes {
+            bases: Base::CRATE_VMALLOC,
+            modifiers: Takes::CRATE.modifiers,
+        },
+        sleeps: Some("the vmalloc family may sleep"),
+    };
+
     /// Says what is wrong with a request.
     pub(crate) fn objection(&self, request: &Request) -> Option<Objection> {
         self.size(request.size)
@@ -312,21 +367,59 @@ pub(crate) trait Allocate {
     const NAME: &'static str;
     /// What it takes.
     const RULES: Rules;
-    /// What it needs for each device: a cache, a pool; `()` for most.
-    type State: Send + Sync + 'static;
     /// What it returns.
-    type Buffer: Held;
+    type Allocation: Held;
 
-    /// Makes the state for a device. Sleeps.
-    fn setup(dev: &BoundDevice) -> Result<Self::State>;
-
-    /// Refuses what cannot work, or what the kernel would warn about. May sleep.
-    fn check(_state: &Self::State, request: &Request) -> Result<(), Objection> {
+    /// Refuses what cannot work, or what the kernel would warn about.
+    fn check(request: &Request) -> Result<(), Objection> {
         Self::RULES.objection(request).map_or(Ok(()), Err)
     }
 
     /// Allocates. May sleep if the flags let it. Returns what the allocator returns.
-    fn alloc(state: &Self::State, dev: &BoundDevice, request: &Request) -> Result<Self::Buffer>;
+    fn alloc(dev: &BoundDevice, request: &Request) -> Result<Self::Allocation>;
+}
+
+/// One way to allocate, from something that each device has: a cache, a pool.
+pub(crate) trait AllocateFrom {
+    /// As [`Allocate::NAME`].
+    const NAME: &'static str;
+    /// As [`Allocate::RULES`].
+    const RULES: Rules;
+    /// What it needs for each device.
+    type State: Send + Sync + 'static;
+    /// What it returns.
+    type Allocation: Held;
+
+    /// Makes the state for a device. Sleeps.
+    fn setup(dev: &BoundDevice) -> Result<Self::State>;
+
+    /// As [`Allocate::check`].
+    fn check(request: &Request) -> Result<(), Objection> {
+        Self::RULES.objection(request).map_or(Ok(()), Err)
+    }
+
+    /// As [`Allocate::alloc`].
+    fn alloc(state: &Self::State, dev: &BoundDevice, request: &Request)
+        -> Result<Self::Allocation>;
+}
+
+impl<M: Allocate> AllocateFrom for M {
+    const NAME: &'static str = M::NAME;
+    const RULES: Rules = M::RULES;
+    type State = ();
+    type Allocation = M::Allocation;
+
+    fn setup(_dev: &BoundDevice) -> Result {
+        Ok(())
+    }
+
+    fn check(request: &Request) -> Result<(), Objection> {
+        M::check(request)
+    }
+
+    fn alloc(_state: &(), dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+        M::alloc(dev, request)
+    }
 }
 
 /// An allocation; how it ends is said, not only dropped.

@@ -2,18 +2,8 @@
 
 //! `dma_alloc_coherent`: memory that the CPU and a device see alike, always zeroed.
 
-use kernel::prelude::*;
-
-use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
-};
+use super::prelude::*;
 use crate::rust::{
-    bound::BoundDevice,
     dma::{
         CoherentBuffer,
         ShownDmaAddress, //
@@ -29,18 +19,11 @@ impl Allocate for Coherent {
         default_size: 1024,
         limit: MAX_PAGE_ORDER,
         zeroes: Zeroes::Always,
-        contiguous: true,
-        takes: Takes::CRATE,
-        sleeps: None,
+        ..Rules::KMALLOC
     };
-    type State = ();
-    type Buffer = CoherentBuffer;
+    type Allocation = CoherentBuffer;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         CoherentBuffer::new(dev, request.size, request.gfp)
     }
 }

@@ -3,22 +3,13 @@
 //! `devm_kzalloc`: zeroed memory of the device, which frees it when it is unbound; a press frees it
 //! early.
 
-use kernel::prelude::*;
-
 use super::{
-    Allocate,
+    prelude::*,
     Ended,
-    Plain,
-    Reason,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
+    Reason, //
 };
 use crate::rust::{
-    bound::BoundDevice,
     devm::DevmBlock,
-    gfp::Modifier,
     limits::{
         Limit, //
         KMALLOC_MAX_SIZE,
@@ -30,10 +21,8 @@ pub(crate) struct Devm;
 impl Allocate for Devm {
     const NAME: &'static str = "devm";
     const RULES: Rules = Rules {
-        default_size: 64,
         limit: DEVM_MAX,
         zeroes: Zeroes::Always,
-        contiguous: true,
         takes: Takes {
             bases: Takes::SLAB.bases,
             // Without nofail: the header of devres may make it more than two pages.
@@ -47,16 +36,11 @@ impl Allocate for Devm {
                 Modifier::Account,
             ],
         },
-        sleeps: None,
+        ..Rules::KMALLOC
     };
-    type State = ();
-    type Buffer = DevmBlock;
+    type Allocation = DevmBlock;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         DevmBlock::new(dev, request.size, request.gfp.with(Modifier::Zero))
     }
 }

@@ -5,20 +5,14 @@
 use kernel::{
     c_str,
     fmt,
-    prelude::*,
     sync::Arc, //
 };
 
 use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
+    prelude::*,
+    AllocateFrom, //
 };
 use crate::rust::{
-    bound::BoundDevice,
     dma::ShownDmaAddress,
     dma_pool,
     limits::Limit, //
@@ -26,24 +20,24 @@ use crate::rust::{
 
 pub(crate) struct Dmapool;
 
-impl Allocate for Dmapool {
+impl AllocateFrom for Dmapool {
     const NAME: &'static str = "dmapool";
     const RULES: Rules = Rules {
-        default_size: 64,
         limit: BLOCK,
-        zeroes: Zeroes::Asked,
-        contiguous: true,
-        takes: Takes::CRATE,
-        sleeps: None,
+        ..Rules::KMALLOC
     };
     type State = Arc<dma_pool::DmaPool>;
-    type Buffer = dma_pool::DmaBlock;
+    type Allocation = dma_pool::DmaBlock;
 
     fn setup(dev: &BoundDevice) -> Result<Self::State> {
         dma_pool::DmaPool::new(c_str!("alloclab"), dev)
     }
 
-    fn alloc(pool: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(
+        pool: &Self::State,
+        _dev: &BoundDevice,
+        request: &Request,
+    ) -> Result<Self::Allocation> {
         dma_pool::DmaBlock::new(pool, request.size, request.gfp)
     }
 }

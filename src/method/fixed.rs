@@ -2,23 +2,12 @@
 
 //! A fixed buffer in the module's image, which needs no allocator: one holder at a time.
 
-use kernel::prelude::*;
-
-use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
-};
+use super::prelude::*;
 use crate::rust::{
-    bound::BoundDevice,
     fixed::{
         FixedBuffer, //
         BUFFER_BYTES,
     },
-    gfp::Modifier,
     limits::Limit,
     memory::Owner, //
 };
@@ -32,17 +21,11 @@ impl Allocate for Static {
         limit: BUFFER,
         zeroes: Zeroes::Never,
         contiguous: false,
-        takes: Takes::CRATE,
-        sleeps: None,
+        ..Rules::KMALLOC
     };
-    type State = ();
-    type Buffer = FixedBuffer;
+    type Allocation = FixedBuffer;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         let mut buffer = FixedBuffer::take(request.size)?;
         if request.gfp.has(Modifier::Zero) {
             buffer.bytes().fill(0);

@@ -2,48 +2,22 @@
 
 //! `kmalloc` through the kernel crate's `KVec`: physically contiguous, not zeroed.
 
-use kernel::{
-    alloc::Allocator,
-    prelude::*, //
-};
+use kernel::alloc::Allocator;
 
-use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
-};
-use crate::rust::{
-    bound::BoundDevice,
-    buffer::{
-        Buffer,
-        KBuffer, //
-    },
-    limits::KMALLOC_MAX_SIZE, //
+use super::prelude::*;
+use crate::rust::buffer::{
+    Buffer,
+    KBuffer, //
 };
 
 pub(crate) struct Kmalloc;
 
 impl Allocate for Kmalloc {
     const NAME: &'static str = "kmalloc";
-    const RULES: Rules = Rules {
-        default_size: 64,
-        limit: KMALLOC_MAX_SIZE,
-        zeroes: Zeroes::Asked,
-        contiguous: true,
-        takes: Takes::CRATE,
-        sleeps: None,
-    };
-    type State = ();
-    type Buffer = KBuffer;
+    const RULES: Rules = Rules::KMALLOC;
+    type Allocation = KBuffer;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         KBuffer::new(request.size, request.gfp.flags()?)
     }
 }

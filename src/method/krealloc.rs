@@ -5,26 +5,10 @@
 //! The latency is that of all steps, with writing and verifying the content in between. Where a
 //! step fails, the block is as it was, which is verified, and then freed: the press has failed.
 
-use kernel::{
-    fmt,
-    prelude::*, //
-};
+use kernel::fmt;
 
-use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
-};
+use super::prelude::*;
 use crate::rust::{
-    bound::BoundDevice,
-    gfp::{
-        Gfp,
-        Modifier, //
-    },
-    limits::KMALLOC_MAX_SIZE,
     memory::{
         Memory,
         Owner, //
@@ -38,9 +22,6 @@ impl Allocate for Krealloc {
     const NAME: &'static str = "krealloc";
     const RULES: Rules = Rules {
         default_size: 4096,
-        limit: KMALLOC_MAX_SIZE,
-        zeroes: Zeroes::Asked,
-        contiguous: true,
         takes: Takes {
             bases: Takes::SLAB.bases,
             // Without zeroing, which would have to hold for what is grown too.
@@ -54,15 +35,11 @@ impl Allocate for Krealloc {
             ],
         },
         sleeps: Some("it writes and copies in many steps"),
+        ..Rules::KMALLOC
     };
-    type State = ();
-    type Buffer = Grown;
+    type Allocation = Grown;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         Grown::new(request.size, request.gfp)
     }
 }

@@ -2,23 +2,11 @@
 
 //! `kvmalloc` through the kernel crate's `KVVec`: `kmalloc` first, `vmalloc` when that has none.
 
-use kernel::{
-    fmt,
-    prelude::*, //
-};
+use kernel::fmt;
 
-use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
-};
+use super::prelude::*;
 use crate::rust::{
-    bound::BoundDevice,
     buffer::KVBuffer,
-    gfp::Base,
     limits::KVMALLOC_MAX,
     memory::{
         Memory,
@@ -33,22 +21,12 @@ impl Allocate for Kvmalloc {
     const RULES: Rules = Rules {
         default_size: 256 << 10,
         limit: KVMALLOC_MAX,
-        zeroes: Zeroes::Asked,
-        contiguous: false,
-        takes: Takes {
-            bases: Base::CRATE_VMALLOC,
-            modifiers: Takes::CRATE.modifiers,
-        },
         sleeps: Some("it may call vmalloc, which may sleep"),
+        ..Rules::VMALLOC
     };
-    type State = ();
-    type Buffer = Either;
+    type Allocation = Either;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         KVBuffer::new(request.size, request.gfp.flags()?).map(Either)
     }
 }

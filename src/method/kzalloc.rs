@@ -2,20 +2,8 @@
 
 //! `kzalloc`, which is `kmalloc` with `__GFP_ZERO`: physically contiguous and zeroed.
 
-use kernel::prelude::*;
-
-use super::{
-    kmalloc::Kmalloc,
-    Allocate,
-    Request,
-    Rules,
-    Zeroes, //
-};
-use crate::rust::{
-    bound::BoundDevice,
-    buffer::KBuffer,
-    gfp::Modifier, //
-};
+use super::prelude::*;
+use crate::rust::buffer::KBuffer;
 
 pub(crate) struct Kzalloc;
 
@@ -23,16 +11,11 @@ impl Allocate for Kzalloc {
     const NAME: &'static str = "kzalloc";
     const RULES: Rules = Rules {
         zeroes: Zeroes::Always,
-        ..Kmalloc::RULES
+        ..Rules::KMALLOC
     };
-    type State = ();
-    type Buffer = KBuffer;
+    type Allocation = KBuffer;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         KBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags()?)
     }
 }

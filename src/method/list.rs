@@ -10,26 +10,16 @@ use core::mem::{
 
 use kernel::{
     alloc::Flags,
-    fmt,
-    prelude::*, //
+    fmt, //
 };
 
 use super::{
-    Allocate,
+    prelude::*,
     Facts,
-    Held,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
+    Held, //
 };
 use crate::rust::{
     address::Address,
-    bound::BoundDevice,
-    gfp::{
-        Base,
-        Modifier, //
-    },
     limits::Limit,
     memory::Run, //
 };
@@ -57,14 +47,9 @@ impl Allocate for List {
         },
         sleeps: Some("some of its records are of vmalloc, which may sleep"),
     };
-    type State = ();
-    type Buffer = Records;
+    type Allocation = Records;
 
-    fn setup(_dev: &BoundDevice) -> Result {
-        Ok(())
-    }
-
-    fn alloc(_state: &(), _dev: &BoundDevice, request: &Request) -> Result<Records> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Records> {
         Records::new(request)
     }
 }

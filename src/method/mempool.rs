@@ -4,37 +4,25 @@
 
 use kernel::{
     fmt,
-    prelude::*,
     sync::Arc, //
 };
 
 use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
+    prelude::*,
+    AllocateFrom, //
 };
 use crate::rust::{
-    bound::BoundDevice,
-    gfp::{
-        Base,
-        Modifier, //
-    },
     limits::Limit,
     mempool, //
 };
 
 pub(crate) struct Mempool;
 
-impl Allocate for Mempool {
+impl AllocateFrom for Mempool {
     const NAME: &'static str = "mempool";
     const RULES: Rules = Rules {
         default_size: 256,
         limit: ELEMENT,
-        zeroes: Zeroes::Asked,
-        contiguous: true,
         takes: Takes {
             bases: &[
                 Base::Kernel,
@@ -46,16 +34,20 @@ impl Allocate for Mempool {
             // An element from the reserve is as it was left: it cannot be zeroed.
             modifiers: &[Modifier::Nowarn, Modifier::High, Modifier::Account],
         },
-        sleeps: None,
+        ..Rules::KMALLOC
     };
     type State = Arc<mempool::Pool>;
-    type Buffer = mempool::Element;
+    type Allocation = mempool::Element;
 
     fn setup(_dev: &BoundDevice) -> Result<Self::State> {
         mempool::Pool::new()
     }
 
-    fn alloc(pool: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(
+        pool: &Self::State,
+        _dev: &BoundDevice,
+        request: &Request,
+    ) -> Result<Self::Allocation> {
         mempool::Element::new(pool, request.size, request.gfp)
     }
 }

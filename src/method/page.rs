@@ -4,21 +4,15 @@
 
 use kernel::{
     fmt,
-    page::PAGE_SIZE,
-    prelude::*, //
+    page::PAGE_SIZE, //
 };
 
 use super::{
-    Allocate,
+    prelude::*,
     Facts,
-    Held,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
+    Held, //
 };
 use crate::rust::{
-    bound::BoundDevice,
     limits::Limit,
     memory::Run,
     page::HighPage, //
@@ -33,19 +27,12 @@ impl Allocate for Page {
     const RULES: Rules = Rules {
         default_size: PAGE_SIZE,
         limit: PAGE,
-        zeroes: Zeroes::Asked,
-        contiguous: true,
         takes: Takes::ALL,
-        sleeps: None,
+        ..Rules::KMALLOC
     };
-    type State = ();
-    type Buffer = HighPage;
+    type Allocation = HighPage;
 
-    fn setup(_dev: &BoundDevice) -> Result {
-        Ok(())
-    }
-
-    fn alloc(_state: &(), _dev: &BoundDevice, request: &Request) -> Result<HighPage> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<HighPage> {
         let mut page = HighPage::new(request.size, request.gfp)?;
         // Writes the poison, unless the page was zeroed.
         page.with_bytes(|_| ())?;

@@ -4,24 +4,11 @@
 
 use kernel::{
     fmt,
-    page::PAGE_SIZE,
-    prelude::*, //
+    page::PAGE_SIZE, //
 };
 
-use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
-};
+use super::prelude::*;
 use crate::rust::{
-    bound::BoundDevice,
-    gfp::{
-        Base,
-        Modifier, //
-    },
     limits::MAX_PAGE_ORDER,
     raw, //
 };
@@ -33,8 +20,6 @@ impl Allocate for Pages {
     const RULES: Rules = Rules {
         default_size: 2 * PAGE_SIZE,
         limit: MAX_PAGE_ORDER,
-        zeroes: Zeroes::Asked,
-        contiguous: true,
         takes: Takes {
             // Its pages need an address, which high memory does not have.
             bases: &[
@@ -49,16 +34,11 @@ impl Allocate for Pages {
             ],
             modifiers: Modifier::ALL,
         },
-        sleeps: None,
+        ..Rules::KMALLOC
     };
-    type State = ();
-    type Buffer = raw::Pages;
+    type Allocation = raw::Pages;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         raw::Pages::new(request.size, request.gfp)
     }
 }

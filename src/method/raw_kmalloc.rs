@@ -2,47 +2,25 @@
 
 //! The C function `kmalloc` itself: every flag that the slab allocator takes, at C's cost.
 
-use kernel::{
-    page::PAGE_SIZE,
-    prelude::*, //
-};
+use kernel::page::PAGE_SIZE;
 
 use super::{
-    Allocate,
-    Objection,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
+    prelude::*,
+    Objection, //
 };
-use crate::rust::{
-    bound::BoundDevice,
-    gfp::Modifier,
-    limits::KMALLOC_MAX_SIZE,
-    raw, //
-};
+use crate::rust::raw;
 
 pub(crate) struct RawKmalloc;
 
 impl Allocate for RawKmalloc {
     const NAME: &'static str = "raw_kmalloc";
     const RULES: Rules = Rules {
-        default_size: 64,
-        limit: KMALLOC_MAX_SIZE,
-        zeroes: Zeroes::Asked,
-        contiguous: true,
         takes: Takes::SLAB,
-        sleeps: None,
+        ..Rules::KMALLOC
     };
-    type State = ();
-    type Buffer = raw::RawKmalloc;
+    type Allocation = raw::RawKmalloc;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn check(_state: &Self::State, request: &Request) -> Result<(), Objection> {
+    fn check(request: &Request) -> Result<(), Objection> {
         match Self::RULES.objection(request) {
             Some(objection) => Err(objection),
             None if request.gfp.has(Modifier::Nofail) && request.size > NOFAIL_BYTES => {
@@ -54,7 +32,7 @@ impl Allocate for RawKmalloc {
         }
     }
 
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         raw::RawKmalloc::new(request.size, request.gfp)
     }
 }

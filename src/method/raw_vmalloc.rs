@@ -2,49 +2,20 @@
 
 //! The C function `__vmalloc` itself: `/proc/vmallocinfo` names this module as its caller.
 
-use kernel::prelude::*;
-
-use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
-};
-use crate::rust::{
-    bound::BoundDevice,
-    gfp::{
-        Base,
-        Modifier, //
-    },
-    limits::TOTAL_RAM,
-    raw, //
-};
+use super::prelude::*;
+use crate::rust::raw;
 
 pub(crate) struct RawVmalloc;
 
 impl Allocate for RawVmalloc {
     const NAME: &'static str = "raw_vmalloc";
     const RULES: Rules = Rules {
-        default_size: 4096,
-        limit: TOTAL_RAM,
-        zeroes: Zeroes::Asked,
-        contiguous: false,
-        takes: Takes {
-            bases: Base::VMALLOC,
-            modifiers: Modifier::VMALLOC,
-        },
-        sleeps: Some("the vmalloc family may sleep"),
+        takes: Takes::VMALLOC,
+        ..Rules::VMALLOC
     };
-    type State = ();
-    type Buffer = raw::RawVmalloc;
+    type Allocation = raw::RawVmalloc;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         raw::RawVmalloc::new(request.size, request.gfp)
     }
 }

@@ -4,38 +4,27 @@
 
 use kernel::{
     fmt,
-    prelude::*,
     str::CString,
     sync::Arc, //
 };
 
 use super::{
-    Allocate,
-    Plain,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
+    prelude::*,
+    AllocateFrom, //
 };
 use crate::rust::{
-    bound::BoundDevice,
-    gfp::{
-        Base,
-        Modifier, //
-    },
     limits::Limit,
     slab, //
 };
 
 pub(crate) struct Slab;
 
-impl Allocate for Slab {
+impl AllocateFrom for Slab {
     const NAME: &'static str = "slab";
     const RULES: Rules = Rules {
         default_size: 128,
         limit: OBJECT,
         zeroes: Zeroes::Never,
-        contiguous: true,
         takes: Takes {
             bases: &[
                 Base::Kernel,
@@ -56,16 +45,20 @@ impl Allocate for Slab {
                 Modifier::Account,
             ],
         },
-        sleeps: None,
+        ..Rules::KMALLOC
     };
     type State = Arc<slab::Cache>;
-    type Buffer = slab::Object;
+    type Allocation = slab::Object;
 
     fn setup(dev: &BoundDevice) -> Result<Self::State> {
         slab::Cache::new(CString::try_from_fmt(fmt!("alloclab-{}", dev.name()))?)
     }
 
-    fn alloc(cache: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(
+        cache: &Self::State,
+        _dev: &BoundDevice,
+        request: &Request,
+    ) -> Result<Self::Allocation> {
         slab::Object::new(cache, request.size, request.gfp)
     }
 }

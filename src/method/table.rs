@@ -45,36 +45,36 @@ macro_rules! dispatch {
             /// Returns the name that users know it by.
             pub(crate) fn name(self) -> &'static str {
                 match self {
-                    $(Self::$method => $file::$method::NAME,)*
+                    $(Self::$method => <$file::$method as AllocateFrom>::NAME,)*
+                }
+            }
+
+            /// Refuses what it cannot do.
+            pub(crate) fn check(self, request: &Request) -> Result<(), Objection> {
+                match self {
+                    $(Self::$method => <$file::$method as AllocateFrom>::check(request),)*
                 }
             }
 
             /// Returns what it takes.
             pub(crate) fn rules(self) -> &'static Rules {
                 match self {
-                    $(Self::$method => &$file::$method::RULES,)*
+                    $(Self::$method => &<$file::$method as AllocateFrom>::RULES,)*
                 }
             }
         }
 
         /// What the methods need for one device.
         pub(crate) struct States {
-            $($file: <$file::$method as Allocate>::State,)*
+            $($file: <$file::$method as AllocateFrom>::State,)*
         }
 
         impl States {
             /// Makes the states of all methods. Sleeps.
             pub(crate) fn new(dev: &BoundDevice) -> Result<Self> {
                 Ok(Self {
-                    $($file: $file::$method::setup(dev)?,)*
+                    $($file: <$file::$method as AllocateFrom>::setup(dev)?,)*
                 })
-            }
-
-            /// Refuses what `method` cannot do. May sleep.
-            pub(crate) fn check(&self, method: Method, request: &Request) -> Result<(), Objection> {
-                match method {
-                    $(Method::$method => $file::$method::check(&self.$file, request),)*
-                }
             }
 
             /// Allocates with `method` into `place`, where it is not to be moved from. May sleep if
@@ -88,7 +88,7 @@ macro_rules! dispatch {
             ) -> Result {
                 *place = Some(match method {
                     $(Method::$method => {
-                        Buffer::$method($file::$method::alloc(&self.$file, dev, request)?)
+                        Buffer::$method(<$file::$method as AllocateFrom>::alloc(&self.$file, dev, request)?)
                     })*
                 });
                 Ok(())
@@ -97,7 +97,7 @@ macro_rules! dispatch {
 
         /// An allocation by any method: not boxed, as the box would be allocated by kmalloc.
         pub(crate) enum Buffer {
-            $($method(<$file::$method as Allocate>::Buffer),)*
+            $($method(<$file::$method as AllocateFrom>::Allocation),)*
         }
 
         impl Held for Buffer {

@@ -2,45 +2,17 @@
 
 //! `vmalloc` through the kernel crate's `VVec`: virtually contiguous pages, not zeroed.
 
-use kernel::prelude::*;
-
-use super::{
-    Allocate,
-    Request,
-    Rules,
-    Takes,
-    Zeroes, //
-};
-use crate::rust::{
-    bound::BoundDevice,
-    buffer::VBuffer,
-    gfp::Base,
-    limits::TOTAL_RAM, //
-};
+use super::prelude::*;
+use crate::rust::buffer::VBuffer;
 
 pub(crate) struct Vmalloc;
 
 impl Allocate for Vmalloc {
     const NAME: &'static str = "vmalloc";
-    const RULES: Rules = Rules {
-        default_size: 4096,
-        limit: TOTAL_RAM,
-        zeroes: Zeroes::Asked,
-        contiguous: false,
-        takes: Takes {
-            bases: Base::CRATE_VMALLOC,
-            modifiers: Takes::CRATE.modifiers,
-        },
-        sleeps: Some("the vmalloc family may sleep"),
-    };
-    type State = ();
-    type Buffer = VBuffer;
+    const RULES: Rules = Rules::VMALLOC;
+    type Allocation = VBuffer;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         VBuffer::new(request.size, request.gfp.flags()?)
     }
 }

@@ -2,20 +2,8 @@
 
 //! `vzalloc`, which is `vmalloc` with `__GFP_ZERO`: virtually contiguous and zeroed.
 
-use kernel::prelude::*;
-
-use super::{
-    vmalloc::Vmalloc,
-    Allocate,
-    Request,
-    Rules,
-    Zeroes, //
-};
-use crate::rust::{
-    bound::BoundDevice,
-    buffer::VBuffer,
-    gfp::Modifier, //
-};
+use super::prelude::*;
+use crate::rust::buffer::VBuffer;
 
 pub(crate) struct Vzalloc;
 
@@ -23,16 +11,11 @@ impl Allocate for Vzalloc {
     const NAME: &'static str = "vzalloc";
     const RULES: Rules = Rules {
         zeroes: Zeroes::Always,
-        ..Vmalloc::RULES
+        ..Rules::VMALLOC
     };
-    type State = ();
-    type Buffer = VBuffer;
+    type Allocation = VBuffer;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        Ok(())
-    }
-
-    fn alloc(_state: &Self::State, _dev: &BoundDevice, request: &Request) -> Result<Self::Buffer> {
+    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
         VBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags()?)
     }
 }

@@ -46,7 +46,7 @@ impl Bench {
     fn alloc(&self, method: Method, size: usize, gfp: Gfp) -> Result<Buffer> {
         let context = Context::Thread;
         let request = Request { size, gfp, context };
-        let allowed = self.states.check(method, &request);
+        let allowed = method.check(&request);
         allowed.map_err(|objection| Invalid::Refused(method, objection).errno())?;
         let mut place = None;
         self.states
@@ -58,7 +58,7 @@ impl Bench {
     fn refusal(&self, method: Method, size: usize, gfp: Gfp) -> Option<Error> {
         let context = Context::Thread;
         let request = Request { size, gfp, context };
-        let objection = self.states.check(method, &request).err()?;
+        let objection = method.check(&request).err()?;
         Some(Invalid::Refused(method, objection).errno())
     }
 }
