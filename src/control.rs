@@ -13,7 +13,7 @@ use kernel::{
 
 use crate::{
     lab::Lab,
-    method::Held,
+    method::Allocation,
     report::layout,
     rust::{
         bound::Attached,
@@ -174,12 +174,12 @@ fn show_live(device: &Device, m: &SeqFile) {
 
     show_label(device, m);
     seq_print!(m, "method: {}\n", held.method.name());
-    let facts = held.buffer.facts();
-    seq_print!(m, "{}{}", facts.for_root(), layout(held.buffer));
+    let facts = held.allocation.facts();
+    seq_print!(m, "{}{}", facts.for_root(), layout(held.allocation));
     if facts.dma_address.is_some() {
         seq_print!(m, "dma_mask: {:#018x}\n", device.dev.dma_mask());
     }
-    held.buffer
+    held.allocation
         .details(&mut |detail| seq_print!(m, "{detail}\n"));
     seq_print!(m, "zeroed: {}\n", held.zeroed());
     seq_print!(m, "gfp: {}\n", held.request.gfp);
@@ -199,7 +199,7 @@ fn show_pages(device: &Device, m: &SeqFile) {
     };
 
     let confidential = lockdown::is_confidential();
-    held.buffer.runs(&mut |run| {
+    held.allocation.runs(&mut |run| {
         let Run { first, pfn, pages } = run;
         let pfn = if confidential { 0 } else { pfn };
         seq_print!(m, "{first} {pfn} {pages}\n");
@@ -215,7 +215,7 @@ fn show_stats(device: &Device, m: &SeqFile) {
     let bench = lab.bench.lock();
     let toggle = &bench.toggle;
     let stats = toggle.stats();
-    let bytes_held = toggle.held().map_or(0, |held| held.buffer.facts().size);
+    let bytes_held = toggle.held().map_or(0, |held| held.allocation.facts().size);
 
     show_label(device, m);
     seq_print!(m, "edges: {}\n", Decimal(edges.total()));

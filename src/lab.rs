@@ -33,9 +33,9 @@ use crate::{
     button::Button,
     control,
     method::{
-        Buffer,
+        Allocation,
+        AnyAllocation,
         Context,
-        Held,
         Method,
         Reason,
         Request,
@@ -86,9 +86,9 @@ type Order = (Method, Request);
 
 /// What the lock protects.
 pub(crate) struct Bench {
-    pub(crate) toggle: Toggle<Buffer>,
+    pub(crate) toggle: Toggle<AnyAllocation>,
     lines: LineLimit,
-    publisher: Publisher<Order, Outcome<Buffer>>,
+    publisher: Publisher<Order, Outcome<AnyAllocation>>,
 }
 
 /// One button with its toggle.
@@ -99,7 +99,7 @@ pub(crate) struct Lab {
     pub(crate) label: Option<KVec<u8>>,
     #[pin]
     pub(crate) bench: Mutex<Bench>,
-    taker: Taker<Order, Outcome<Buffer>>,
+    taker: Taker<Order, Outcome<AnyAllocation>>,
     // Whether the settings ask for the hard half; written under the lock.
     hard: Flag,
     deferred: Atomic<u64>,
@@ -384,7 +384,7 @@ impl Bench {
         // What is held after a press, that press has allocated.
         if let Some(held) = toggle.held() {
             let name = held.method.name();
-            held.buffer.remarks(&mut |remark| {
+            held.allocation.remarks(&mut |remark| {
                 if lines.pass() {
                     dev_info!(dev, "{name}: {remark}\n");
                 }

@@ -43,7 +43,7 @@ mod table;
 mod prelude {
     pub(super) use super::{
         Allocate,
-        Plain,
+        Particulars,
         Request,
         Rules,
         Takes,
@@ -368,7 +368,7 @@ pub(crate) trait Allocate {
     /// What it takes.
     const RULES: Rules;
     /// What it returns.
-    type Allocation: Held;
+    type Allocation: Allocation;
 
     /// Refuses what cannot work, or what the kernel would warn about.
     fn check(request: &Request) -> Result<(), Objection> {
@@ -388,7 +388,7 @@ pub(crate) trait AllocateFrom {
     /// What it needs for each device.
     type State: Send + Sync + 'static;
     /// What it returns.
-    type Allocation: Held;
+    type Allocation: Allocation;
 
     /// Makes the state for a device. Sleeps.
     fn setup(dev: &BoundDevice) -> Result<Self::State>;
@@ -423,7 +423,7 @@ impl<M: Allocate> AllocateFrom for M {
 }
 
 /// An allocation; how it ends is said, not only dropped.
-pub(crate) trait Held: Send {
+pub(crate) trait Allocation: Send {
     /// Says what was got. Does not sleep.
     fn facts(&self) -> Facts;
 
@@ -450,25 +450,25 @@ pub(crate) trait Held: Send {
 }
 
 /// What most allocations are: memory, and a few words on it.
-pub(crate) trait Plain: Owner {
+pub(crate) trait Particulars: Owner {
     /// Where a device finds it.
     fn dma_address(&self) -> Option<ShownDmaAddress> {
         None
     }
 
-    /// As [`Held::remarks`].
+    /// As [`Allocation::remarks`].
     fn remarks(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
 
-    /// As [`Held::details`].
+    /// As [`Allocation::details`].
     fn details(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
 
-    /// As [`Held::end`].
+    /// As [`Allocation::end`].
     fn end(&mut self, _why: Reason) -> Ended {
         Ended::Freed
     }
 }
 
-impl<P: Plain> Held for P {
+impl<P: Particulars> Allocation for P {
     fn facts(&self) -> Facts {
         Facts {
             dma_address: self.dma_address(),
@@ -481,11 +481,11 @@ impl<P: Plain> Held for P {
     }
 
     fn remarks(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
-        Plain::remarks(self, each);
+        Particulars::remarks(self, each);
     }
 
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
-        Plain::details(self, each);
+        Particulars::details(self, each);
     }
 
     fn rest_is_zero(&self) -> bool {
@@ -498,7 +498,7 @@ impl<P: Plain> Held for P {
     }
 
     fn end(&mut self, why: Reason) -> Ended {
-        Plain::end(self, why)
+        Particulars::end(self, why)
     }
 }
 

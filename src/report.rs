@@ -10,9 +10,9 @@ use kernel::{
 
 use crate::{
     method::{
+        Allocation,
         Ended,
         Facts,
-        Held,
         Method,
         Reason, //
     },
@@ -138,7 +138,7 @@ impl Layout {
 }
 
 /// Finds out how the pages of an allocation lie in physical memory. May sleep.
-pub(crate) fn layout(held: &impl Held) -> Layout {
+pub(crate) fn layout(held: &impl Allocation) -> Layout {
     let mut layout = Layout::default();
     held.runs(&mut |run| layout.add(run));
     layout

@@ -16,8 +16,8 @@ use kernel::{
 
 use crate::{
     method::{
+        Allocation,
         Context,
-        Held,
         Method,
         Reason,
         Request,
@@ -54,12 +54,12 @@ impl Origin {
 }
 
 /// What is held, and how it came to be.
-pub(crate) struct Holding<'a, B> {
-    pub(crate) buffer: &'a B,
+pub(crate) struct Held<'a, B> {
+    pub(crate) allocation: &'a B,
     origin: &'a Origin,
 }
 
-impl<B> Deref for Holding<'_, B> {
+impl<B> Deref for Held<'_, B> {
     type Target = Origin;
 
     fn deref(&self) -> &Origin {
@@ -67,7 +67,7 @@ impl<B> Deref for Holding<'_, B> {
     }
 }
 
-impl<B: Held> Holding<'_, B> {
+impl<B: Allocation> Held<'_, B> {
     /// Returns what zeroed the memory: `asked` for, the `kernel` by itself, or `no`. May sleep.
     ///
     /// A kernel that zeroes all memory spares some: an element of a pool's reserve, or a slab that
@@ -76,7 +76,8 @@ impl<B: Held> Holding<'_, B> {
         let rules = self.method.rules();
         if rules.asks_for_zero(self.request.gfp) {
             "asked"
-        } else if rules.zeroes == Zeroes::Asked && kernel_zeroes() && self.buffer.rest_is_zero() {
+        } else if rules.zeroes == Zeroes::Asked && kernel_zeroes() && self.allocation.rest_is_zero()
+        {
             "kernel"
         } else {
             "no"
@@ -118,7 +119,7 @@ impl Attempt {
 /// What came of allocating for a press elsewhere.
 pub(crate) struct Outcome<B> {
     attempt: Attempt,
-    buffer: Option<B>,
+    allocation: Option<B>,
 }
 
 impl<B> Outcome<B> {
@@ -129,9 +130,12 @@ impl<B> Outcome<B> {
         request: Request,
         alloc: impl FnOnce(&mut Option<B>) -> Result,
     ) -> Self {
-        let mut buffer = None;
-        let attempt = Attempt::new(method, request, || alloc(&mut buffer));
-        Self { attempt, buffer }
+        let mut allocation = None;
+        let attempt = Attempt::new(method, request, || alloc(&mut allocation));
+        Self {
+            attempt,
+            allocation,
+        }
     }
 }
 
@@ -141,19 +145,19 @@ pub(crate) struct Toggle<B> {
     // Where the cycle stands: it moves on when what it allocated is freed.
     next: Method,
     // Apart, so that an allocation is put where it stays. Without it, the other says nothing.
-    buffer: Option<B>,
+    allocation: Option<B>,
     origin: Option<Origin>,
     presses: u64,
     stats: Stats,
 }
 
-impl<B: Held> Toggle<B> {
+impl<B: Allocation> Toggle<B> {
     /// Makes an empty toggle. Sleeps. Returns `ENOMEM`.
     pub(crate) fn new(plan: Plan) -> Result<Self> {
         Ok(Self {
             plan,
             next: Method::ALL.first().copied().ok_or(EINVAL)?,
-            buffer: None,
+            allocation: None,
             origin: None,
             presses: 0,
             stats: Stats::new()?,
@@ -170,7 +174,7 @@ impl<B: Held> Toggle<B> {
         alloc: impl FnOnce(Method, &Request, &mut Option<B>) -> Result,
     ) -> Option<Event> {
         self.presses += 1;
-        if self.buffer.is_some() {
+        if self.allocation.is_some() {
             return self.free(Reason::Press(self.presses), is_shown);
         }
 
@@ -180,7 +184,7 @@ impl<B: Held> Toggle<B> {
             context: Context::Thread,
             ..request
         };
-        let place = &mut self.buffer;
+        let place = &mut self.allocation;
         let attempt = Attempt::new(method, request, || alloc(method, &request, place));
         self.take_in(attempt, is_shown)
     }
@@ -188,7 +192,7 @@ impl<B: Held> Toggle<B> {
     /// Takes over what was allocated elsewhere for a press that found the toggle empty.
     pub(crate) fn adopt(&mut self, outcome: Outcome<B>, is_shown: bool) -> Option<Event> {
         self.presses += 1;
-        self.buffer = outcome.buffer;
+        self.allocation = outcome.allocation;
         self.take_in(outcome.attempt, is_shown)
     }
 
@@ -221,11 +225,11 @@ impl<B: Held> Toggle<B> {
             stats.allocs += 1;
             stats.alloc_ns.add(ns);
         });
-        let buffer = self.buffer.as_ref().filter(|_| is_shown)?;
+        let allocation = self.allocation.as_ref().filter(|_| is_shown)?;
         Some(Event::Allocated {
             method,
-            facts: buffer.facts(),
-            layout: layout(buffer),
+            facts: allocation.facts(),
+            layout: layout(allocation),
             ns,
             why,
         })
@@ -235,16 +239,16 @@ impl<B: Held> Toggle<B> {
     ///
     /// Sleeps if the drop of a `B` does.
     pub(crate) fn free(&mut self, why: Reason, is_shown: bool) -> Option<Event> {
-        let buffer = self.buffer.as_mut()?;
+        let allocation = self.allocation.as_mut()?;
         let Origin {
             method, in_cycle, ..
         } = *self.origin.as_ref()?;
         // Before it is gone.
-        let facts = is_shown.then(|| buffer.facts());
+        let facts = is_shown.then(|| allocation.facts());
 
         let start = Instant::<Monotonic>::now();
-        let ended = buffer.end(why);
-        self.buffer = None;
+        let ended = allocation.end(why);
+        self.allocation = None;
         let ns = elapsed_ns(start);
 
         if in_cycle {
@@ -279,9 +283,9 @@ impl<B: Held> Toggle<B> {
     }
 
     /// Returns what is held.
-    pub(crate) fn held(&self) -> Option<Holding<'_, B>> {
-        let (buffer, origin) = self.buffer.as_ref().zip(self.origin.as_ref())?;
-        Some(Holding { buffer, origin })
+    pub(crate) fn held(&self) -> Option<Held<'_, B>> {
+        let (allocation, origin) = self.allocation.as_ref().zip(self.origin.as_ref())?;
+        Some(Held { allocation, origin })
     }
 
     /// Returns how many presses were carried out.

@@ -28,7 +28,7 @@ impl Allocate for Coherent {
     }
 }
 
-impl Plain for CoherentBuffer {
+impl Particulars for CoherentBuffer {
     fn dma_address(&self) -> Option<ShownDmaAddress> {
         Some(self.dma_address())
     }

@@ -50,7 +50,7 @@ const DEVM_MAX: Limit = Limit::constant("KMALLOC_MAX_SIZE less a header", || {
     KMALLOC_MAX_SIZE.bytes().saturating_sub(128)
 });
 
-impl Plain for DevmBlock {
+impl Particulars for DevmBlock {
     /// On unbind, the block is the device's to free.
     fn end(&mut self, why: Reason) -> Ended {
         match why {

@@ -44,7 +44,7 @@ impl AllocateFrom for Dmapool {
 
 const BLOCK: Limit = Limit::constant("block size", || dma_pool::BLOCK_BYTES);
 
-impl Plain for dma_pool::DmaBlock {
+impl Particulars for dma_pool::DmaBlock {
     fn dma_address(&self) -> Option<ShownDmaAddress> {
         Some(self.dma_address())
     }

@@ -36,4 +36,4 @@ impl Allocate for Static {
 
 const BUFFER: Limit = Limit::constant("buffer size", || BUFFER_BYTES);
 
-impl Plain for FixedBuffer {}
+impl Particulars for FixedBuffer {}

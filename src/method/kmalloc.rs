@@ -22,4 +22,4 @@ impl Allocate for Kmalloc {
     }
 }
 
-impl<A: Allocator> Plain for Buffer<A> {}
+impl<A: Allocator> Particulars for Buffer<A> {}

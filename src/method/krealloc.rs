@@ -108,7 +108,7 @@ impl Owner for Grown {
     }
 }
 
-impl Plain for Grown {
+impl Particulars for Grown {
     fn remarks(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         let (steps, moves) = (self.steps, self.moves);
         each(fmt!(

@@ -54,7 +54,7 @@ impl Owner for Either {
     }
 }
 
-impl Plain for Either {
+impl Particulars for Either {
     fn remarks(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("got {} memory", self.got()));
     }

@@ -15,8 +15,8 @@ use kernel::{
 
 use super::{
     prelude::*,
+    Allocation, //
     Facts,
-    Held, //
 };
 use crate::rust::{
     address::Address,
@@ -147,7 +147,7 @@ impl Drop for Records {
     }
 }
 
-impl Held for Records {
+impl Allocation for Records {
     fn facts(&self) -> Facts {
         let head = self
             .head

@@ -54,7 +54,7 @@ impl AllocateFrom for Mempool {
 
 const ELEMENT: Limit = Limit::constant("element size", || mempool::ELEMENT_BYTES);
 
-impl Plain for mempool::Element {
+impl Particulars for mempool::Element {
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("element_size: {}", mempool::ELEMENT_BYTES));
         each(fmt!(

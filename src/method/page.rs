@@ -9,8 +9,8 @@ use kernel::{
 
 use super::{
     prelude::*,
+    Allocation, //
     Facts,
-    Held, //
 };
 use crate::rust::{
     limits::Limit,
@@ -40,7 +40,7 @@ impl Allocate for Page {
     }
 }
 
-impl Held for HighPage {
+impl Allocation for HighPage {
     fn facts(&self) -> Facts {
         Facts {
             address: self.address(),

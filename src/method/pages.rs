@@ -43,7 +43,7 @@ impl Allocate for Pages {
     }
 }
 
-impl Plain for raw::Pages {
+impl Particulars for raw::Pages {
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("order: {}", self.order()));
     }

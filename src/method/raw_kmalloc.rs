@@ -43,4 +43,4 @@ impl Allocate for RawKmalloc {
 /// larger block that may make more than two pages, of which 6.18 warns.
 const NOFAIL_BYTES: usize = PAGE_SIZE / 2;
 
-impl Plain for raw::RawKmalloc {}
+impl Particulars for raw::RawKmalloc {}

@@ -20,4 +20,4 @@ impl Allocate for RawVmalloc {
     }
 }
 
-impl Plain for raw::RawVmalloc {}
+impl Particulars for raw::RawVmalloc {}

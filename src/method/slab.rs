@@ -65,7 +65,7 @@ impl AllocateFrom for Slab {
 
 const OBJECT: Limit = Limit::constant("object size", || slab::OBJECT_BYTES);
 
-impl Plain for slab::Object {
+impl Particulars for slab::Object {
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("cache: {}", self.cache().name()));
         each(fmt!("object_size: {}", slab::OBJECT_BYTES));

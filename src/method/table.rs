@@ -84,11 +84,15 @@ macro_rules! dispatch {
                 method: Method,
                 dev: &BoundDevice,
                 request: &Request,
-                place: &mut Option<Buffer>,
+                place: &mut Option<AnyAllocation>,
             ) -> Result {
                 *place = Some(match method {
                     $(Method::$method => {
-                        Buffer::$method(<$file::$method as AllocateFrom>::alloc(&self.$file, dev, request)?)
+                        AnyAllocation::$method(<$file::$method as AllocateFrom>::alloc(
+                            &self.$file,
+                            dev,
+                            request,
+                        )?)
                     })*
                 });
                 Ok(())
@@ -96,50 +100,50 @@ macro_rules! dispatch {
         }
 
         /// An allocation by any method: not boxed, as the box would be allocated by kmalloc.
-        pub(crate) enum Buffer {
+        pub(crate) enum AnyAllocation {
             $($method(<$file::$method as AllocateFrom>::Allocation),)*
         }
 
-        impl Held for Buffer {
+        impl Allocation for AnyAllocation {
             fn facts(&self) -> Facts {
                 match self {
-                    $(Self::$method(buffer) => Held::facts(buffer),)*
+                    $(Self::$method(allocation) => Allocation::facts(allocation),)*
                 }
             }
 
             fn runs(&self, each: &mut dyn FnMut(Run)) {
                 match self {
-                    $(Self::$method(buffer) => Held::runs(buffer, each),)*
+                    $(Self::$method(allocation) => Allocation::runs(allocation, each),)*
                 }
             }
 
             fn remarks(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
                 match self {
-                    $(Self::$method(buffer) => Held::remarks(buffer, each),)*
+                    $(Self::$method(allocation) => Allocation::remarks(allocation, each),)*
                 }
             }
 
             fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
                 match self {
-                    $(Self::$method(buffer) => Held::details(buffer, each),)*
+                    $(Self::$method(allocation) => Allocation::details(allocation, each),)*
                 }
             }
 
             fn rest_is_zero(&self) -> bool {
                 match self {
-                    $(Self::$method(buffer) => Held::rest_is_zero(buffer),)*
+                    $(Self::$method(allocation) => Allocation::rest_is_zero(allocation),)*
                 }
             }
 
             fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {
                 match self {
-                    $(Self::$method(buffer) => Held::with_bytes(buffer, work),)*
+                    $(Self::$method(allocation) => Allocation::with_bytes(allocation, work),)*
                 }
             }
 
             fn end(&mut self, why: Reason) -> Ended {
                 match self {
-                    $(Self::$method(buffer) => Held::end(buffer, why),)*
+                    $(Self::$method(allocation) => Allocation::end(allocation, why),)*
                 }
             }
         }

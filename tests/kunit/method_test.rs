@@ -14,9 +14,9 @@ use crate::{
         TestDevice, //
     },
     method::{
-        Buffer,
+        Allocation,
+        AnyAllocation,
         Context,
-        Held,
         Method,
         Reason,
         Request,
@@ -43,7 +43,7 @@ impl Bench {
         Ok(Self { states, device })
     }
 
-    fn alloc(&self, method: Method, size: usize, gfp: Gfp) -> Result<Buffer> {
+    fn alloc(&self, method: Method, size: usize, gfp: Gfp) -> Result<AnyAllocation> {
         let context = Context::Thread;
         let request = Request { size, gfp, context };
         let allowed = method.check(&request);
@@ -97,7 +97,7 @@ fn places(size: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Writes a pattern to the buffer and reads it back. A list is not made of bytes.
-fn write_and_read_back(method: Method, buffer: &mut Buffer, size: usize) -> bool {
+fn write_and_read_back(method: Method, buffer: &mut AnyAllocation, size: usize) -> bool {
     let is_bytes = buffer.with_bytes(&mut |bytes| {
         for place in places(size) {
             if let Some(byte) = bytes.get_mut(place) {

@@ -13,10 +13,10 @@ use kernel::{
 use crate::{
     kunit::TestDevice,
     method::{
-        Buffer,
+        Allocation,
+        AnyAllocation,
         Context,
         Ended,
-        Held,
         Method,
         Reason,
         Request,
@@ -48,13 +48,13 @@ fn alloc(
     method: Method,
     device: &TestDevice,
     request: &Request,
-) -> Result<Buffer> {
+) -> Result<AnyAllocation> {
     let mut place = None;
     states.alloc(method, device.bound(), request, &mut place)?;
     place.ok_or(EINVAL)
 }
 
-fn remarks(held: &impl Held) -> Result<KVec<CString>> {
+fn remarks(held: &impl Allocation) -> Result<KVec<CString>> {
     let mut lines = KVec::new();
     let mut result = Ok(());
     held.remarks(&mut |remark: fmt::Arguments<'_>| {

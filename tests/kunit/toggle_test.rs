@@ -16,9 +16,9 @@ use kernel::{
 
 use crate::{
     method::{
+        Allocation,
         Context,
         Facts,
-        Held,
         Method,
         Reason,
         Request, //
@@ -87,7 +87,7 @@ impl Drop for Fake {
     }
 }
 
-impl Held for Fake {
+impl Allocation for Fake {
     fn facts(&self) -> Facts {
         LOOKS.fetch_add(1, Relaxed);
         Facts {
@@ -304,7 +304,7 @@ mod tests {
     fn layout_is_found() -> Result {
         let (mut toggle, alive) = toggle()?;
         let _ = press(&mut toggle, &alive)?;
-        let layout = layout(toggle.held().ok_or(EINVAL)?.buffer);
+        let layout = layout(toggle.held().ok_or(EINVAL)?.allocation);
         assert_eq!((layout.pages, layout.runs, layout.longest), (5, 3, 3));
         Ok(())
     }
