@@ -51,22 +51,25 @@ extern "C" {
     fn alloclab_dma_pool_free(pool: *mut c_void, block: *mut c_void, address: DmaAddress);
 }
 
-/// The size of a block, in bytes.
-pub(crate) const BLOCK_BYTES: usize = 256;
-
-/// The alignment of a block, in bytes.
-pub(crate) const BLOCK_ALIGN: usize = 64;
-
-/// No block crosses a multiple of so many bytes.
-pub(crate) const BOUNDARY: usize = 4096;
+/// How the blocks of a pool are.
+#[derive(Clone, Copy)]
+pub(crate) struct Blocks {
+    /// The size, in bytes.
+    pub(crate) bytes: usize,
+    /// The alignment, in bytes: a power of two.
+    pub(crate) align: usize,
+    /// None crosses a multiple of so many bytes: a power of two, no less than the size.
+    pub(crate) boundary: usize,
+}
 
 /// A `dma_pool`; dropping it, after its last block, destroys it.
 ///
 /// # Invariants
 ///
-/// `pool` is a pool of blocks of `BLOCK_BYTES` bytes for `dev` that is ours alone.
+/// `pool` is a pool of blocks of `bytes` bytes for `dev` that is ours alone.
 pub(crate) struct DmaPool {
     pool: NonNull<c_void>,
+    bytes: usize,
     // The pool needs it bound.
     _dev: BoundDevice,
 }
@@ -78,16 +81,17 @@ unsafe impl Send for DmaPool {}
 unsafe impl Sync for DmaPool {}
 
 impl DmaPool {
-    /// Makes a pool for `dev`. Sleeps. Returns `ENOMEM`.
-    pub(crate) fn new(name: &CStr, dev: &BoundDevice) -> Result<Arc<Self>> {
-        // SAFETY: The name is terminated, and copied; the device is bound.
+    /// Makes a pool for `dev`. Sleeps. Returns `ENOMEM`, also for blocks that are not possible.
+    pub(crate) fn new(name: &CStr, dev: &BoundDevice, blocks: Blocks) -> Result<Arc<Self>> {
+        // SAFETY: The name is terminated, and copied; the device is bound. The function checks the
+        // numbers.
         let pool = unsafe {
             alloclab_dma_pool_create(
                 name.as_char_ptr(),
                 dev.as_raw(),
-                BLOCK_BYTES,
-                BLOCK_ALIGN,
-                BOUNDARY,
+                blocks.bytes,
+                blocks.align,
+                blocks.boundary,
             )
         };
         let pool = NonNull::new(pool).ok_or(ENOMEM)?;
@@ -95,6 +99,7 @@ impl DmaPool {
         // INVARIANT: The pool is new.
         let pool = Self {
             pool,
+            bytes: blocks.bytes,
             _dev: dev.share(),
         };
         Ok(Arc::new(pool, GFP_KERNEL)?)
@@ -127,11 +132,12 @@ impl DmaBlock {
         let block =
             unsafe { alloclab_dma_pool_alloc(pool.pool.as_ptr(), gfp.bits(), &mut address) };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
-        let size = size.min(BLOCK_BYTES);
+        let size = size.min(pool.bytes);
 
-        // SAFETY: The block has `BLOCK_BYTES` bytes, zeroed if the flags say so, and is ours alone
-        // until `self` is dropped: its address is given to no device.
-        let memory = unsafe { Memory::new(start, size, BLOCK_BYTES, initialised(size, gfp)) };
+        // SAFETY: By its type invariants, the pool's blocks have `pool.bytes` bytes. This one is
+        // zeroed if the flags say so, and ours alone until `self` is dropped: no device gets its
+        // address.
+        let memory = unsafe { Memory::new(start, size, pool.bytes, initialised(size, gfp)) };
         Ok(Self {
             memory,
             address,

@@ -32,19 +32,14 @@ extern "C" {
     fn alloclab_mempool_reserve(pool: *const c_void) -> c_int;
 }
 
-/// The size of an element, in bytes.
-pub(crate) const ELEMENT_BYTES: usize = 1024;
-
-/// How many elements are kept in reserve.
-pub(crate) const RESERVE: u32 = 4;
-
 /// A `mempool_t` over `kmalloc`; dropping it, after its last element, destroys it.
 ///
 /// # Invariants
 ///
-/// `pool` is a pool of elements of `ELEMENT_BYTES` bytes that is ours alone.
+/// `pool` is a pool of elements of `bytes` bytes that is ours alone.
 pub(crate) struct Pool {
     pool: NonNull<c_void>,
+    bytes: usize,
 }
 
 // SAFETY: Pools may be used from any thread; they do their own locking.
@@ -54,14 +49,16 @@ unsafe impl Send for Pool {}
 unsafe impl Sync for Pool {}
 
 impl Pool {
-    /// Makes a pool and allocates its reserve. Sleeps. Returns `ENOMEM`.
-    pub(crate) fn new() -> Result<Arc<Self>> {
-        // SAFETY: The function takes any numbers.
-        let pool = unsafe { alloclab_mempool_create(RESERVE as c_int, ELEMENT_BYTES) };
+    /// Makes a pool of elements of `bytes` bytes and allocates its reserve of so many. Sleeps.
+    ///
+    /// Returns `ENOMEM`, also where `kmalloc` takes no such size.
+    pub(crate) fn new(bytes: usize, reserve: u16) -> Result<Arc<Self>> {
+        // SAFETY: The function takes any numbers that are not negative.
+        let pool = unsafe { alloclab_mempool_create(c_int::from(reserve), bytes) };
         let pool = NonNull::new(pool).ok_or(ENOMEM)?;
 
         // INVARIANT: The pool is new.
-        Ok(Arc::new(Self { pool }, GFP_KERNEL)?)
+        Ok(Arc::new(Self { pool, bytes }, GFP_KERNEL)?)
     }
 
     /// Returns how many elements are in reserve now. Any context.
@@ -94,10 +91,11 @@ impl Element {
         // SAFETY: By its type invariants, the pool is valid.
         let element = unsafe { alloclab_mempool_alloc(pool.pool.as_ptr(), gfp.bits()) };
         let start = NonNull::new(element.cast()).ok_or(ENOMEM)?;
-        let size = size.min(ELEMENT_BYTES);
+        let size = size.min(pool.bytes);
 
-        // SAFETY: The element has `ELEMENT_BYTES` bytes, and is ours alone until `self` is dropped.
-        let memory = unsafe { Memory::new(start, size, ELEMENT_BYTES, 0) };
+        // SAFETY: By its type invariants, the pool's elements have `pool.bytes` bytes. This one is
+        // ours alone until `self` is dropped.
+        let memory = unsafe { Memory::new(start, size, pool.bytes, 0) };
         Ok(Self {
             memory,
             pool: pool.clone(),

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/slab.h`](srctree/include/linux/slab.h)
 
-use core::ptr::NonNull;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 
 use kernel::{
     bindings,
@@ -42,68 +45,79 @@ extern "C" {
     fn alloclab_cache_free(cache: *mut bindings::kmem_cache, object: *mut c_void);
 }
 
-/// The size of an object, in bytes.
-pub(crate) const OBJECT_BYTES: usize = 256;
+/// What the objects of a cache are.
+pub(crate) trait Kind {
+    /// The size of one, in bytes.
+    const BYTES: usize;
+    /// The alignment, in bytes: a power of two.
+    const ALIGN: usize;
 
-/// The alignment of an object, in bytes.
-pub(crate) const OBJECT_ALIGN: usize = 64;
+    /// Fills one, which is all zero, when its slab is new; not at each allocation. Does not sleep.
+    fn construct(object: &mut [u8]);
+}
 
-/// What the constructor fills objects with.
-pub(crate) const CONSTRUCTED: u8 = 0xc5;
-
-/// Runs once for each object of a new slab, not at each allocation.
+/// Runs once for each object of a new slab.
 ///
 /// # Safety
 ///
-/// To be called by the slab allocator only, for a cache of [`Cache::new`].
-unsafe extern "C" fn construct(object: *mut c_void) {
-    // SAFETY: The object has `OBJECT_BYTES` bytes and is nobody's yet.
-    unsafe { object.cast::<u8>().write_bytes(CONSTRUCTED, OBJECT_BYTES) };
+/// To be called by the slab allocator only, for a cache of `K`.
+unsafe extern "C" fn construct<K: Kind>(object: *mut c_void) {
+    let object = object.cast::<u8>();
+    // SAFETY: The object has `K::BYTES` bytes and is nobody's yet.
+    unsafe { object.write_bytes(0, K::BYTES) };
+    // SAFETY: As before; the bytes are initialised now.
+    K::construct(unsafe { core::slice::from_raw_parts_mut(object, K::BYTES) });
 }
 
 /// A `kmem_cache`; dropping it, after its last object, destroys it.
 ///
 /// # Invariants
 ///
-/// `cache` is a cache of objects of `OBJECT_BYTES` bytes that is ours alone.
-pub(crate) struct Cache {
+/// `cache` is a cache of objects of `K` that is ours alone.
+pub(crate) struct Cache<K> {
     cache: NonNull<bindings::kmem_cache>,
     name: CString,
+    _kind: PhantomData<fn() -> K>,
 }
 
 // SAFETY: Caches may be used from any thread; the slab allocator does its own locking.
-unsafe impl Send for Cache {}
+unsafe impl<K> Send for Cache<K> {}
 
 // SAFETY: As for `Send`.
-unsafe impl Sync for Cache {}
+unsafe impl<K> Sync for Cache<K> {}
 
-impl Cache {
+impl<K: Kind> Cache<K> {
     /// Makes the cache `name`, which must be the name of no other cache.
     ///
-    /// The constructor keeps it from being merged with another. Sleeps. Returns `ENOMEM`.
+    /// The constructor keeps it from being merged with another. Sleeps. Returns `ENOMEM`, also for
+    /// objects that no slab can have.
     pub(crate) fn new(name: CString) -> Result<Arc<Self>> {
-        // SAFETY: The name is terminated, and copied; the size fits; the constructor fits the size.
-        let cache = unsafe {
-            alloclab_cache_create(
-                name.as_char_ptr(),
-                OBJECT_BYTES as c_uint,
-                OBJECT_ALIGN as c_uint,
-                construct,
-            )
-        };
+        const { assert!(K::ALIGN.is_power_of_two()) };
+        let bytes = c_uint::try_from(K::BYTES).map_err(|_| ENOMEM)?;
+        let align = c_uint::try_from(K::ALIGN).map_err(|_| ENOMEM)?;
+        // SAFETY: The name is terminated, and copied; the constructor fits the size.
+        let cache =
+            unsafe { alloclab_cache_create(name.as_char_ptr(), bytes, align, construct::<K>) };
         let cache = NonNull::new(cache).ok_or(ENOMEM)?;
 
         // INVARIANT: The cache is new.
-        Ok(Arc::new(Self { cache, name }, GFP_KERNEL)?)
+        let cache = Self {
+            cache,
+            name,
+            _kind: PhantomData,
+        };
+        Ok(Arc::new(cache, GFP_KERNEL)?)
     }
+}
 
+impl<K> Cache<K> {
     /// Returns the name.
     pub(crate) fn name(&self) -> &CStr {
         &self.name
     }
 }
 
-impl Drop for Cache {
+impl<K> Drop for Cache<K> {
     fn drop(&mut self) {
         // SAFETY: The cache is ours, and each object holds a reference: none is left.
         unsafe { alloclab_cache_destroy(self.cache.as_ptr()) };
@@ -111,24 +125,24 @@ impl Drop for Cache {
 }
 
 /// An object of a cache; dropping it gives it back.
-pub(crate) struct Object {
+pub(crate) struct Object<K> {
     memory: Memory,
-    cache: Arc<Cache>,
+    cache: Arc<Cache<K>>,
 }
 
-impl Object {
+impl<K: Kind> Object<K> {
     /// Allocates an object, of which `size` bytes are used, at most all.
     ///
     /// May sleep if `gfp` lets it. Returns `ENOMEM`.
-    pub(crate) fn new(cache: &Arc<Cache>, size: usize, gfp: Gfp) -> Result<Self> {
+    pub(crate) fn new(cache: &Arc<Cache<K>>, size: usize, gfp: Gfp) -> Result<Self> {
         // SAFETY: By its type invariants, the cache is valid.
         let object = unsafe { alloclab_cache_alloc(cache.cache.as_ptr(), gfp.bits()) };
         let start = NonNull::new(object.cast()).ok_or(ENOMEM)?;
-        let size = size.min(OBJECT_BYTES);
+        let size = size.min(K::BYTES);
 
-        // SAFETY: The object has `OBJECT_BYTES` bytes, initialised by the constructor and by who
-        // had it before, and is ours alone until `self` is dropped.
-        let memory = unsafe { Memory::new(start, size, OBJECT_BYTES, size) };
+        // SAFETY: The object has `K::BYTES` bytes, initialised by the constructor and by who had it
+        // before, and is ours alone until `self` is dropped.
+        let memory = unsafe { Memory::new(start, size, K::BYTES, size) };
         Ok(Self {
             memory,
             cache: cache.clone(),
@@ -136,12 +150,12 @@ impl Object {
     }
 
     /// Returns the cache.
-    pub(crate) fn cache(&self) -> &Cache {
+    pub(crate) fn cache(&self) -> &Cache<K> {
         &self.cache
     }
 }
 
-impl Owner for Object {
+impl<K> Owner for Object<K> {
     fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -151,7 +165,7 @@ impl Owner for Object {
     }
 }
 
-impl Drop for Object {
+impl<K> Drop for Object<K> {
     fn drop(&mut self) {
         // SAFETY: The object is of this cache, ours, and not used any more.
         unsafe { alloclab_cache_free(self.cache.cache.as_ptr(), self.memory.as_ptr()) };

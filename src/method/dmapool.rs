@@ -30,7 +30,7 @@ impl AllocateFrom for Dmapool {
     type Allocation = dma_pool::DmaBlock;
 
     fn setup(dev: &BoundDevice) -> Result<Self::State> {
-        dma_pool::DmaPool::new(c_str!("alloclab"), dev)
+        dma_pool::DmaPool::new(c_str!("alloclab"), dev, BLOCKS)
     }
 
     fn alloc(
@@ -42,7 +42,13 @@ impl AllocateFrom for Dmapool {
     }
 }
 
-const BLOCK: Limit = Limit::constant("block size", || dma_pool::BLOCK_BYTES);
+const BLOCKS: dma_pool::Blocks = dma_pool::Blocks {
+    bytes: 256,
+    align: 64,
+    boundary: 4096,
+};
+
+const BLOCK: Limit = Limit::constant("block size", || BLOCKS.bytes);
 
 impl Particulars for dma_pool::DmaBlock {
     fn dma_address(&self) -> Option<ShownDmaAddress> {
@@ -50,8 +56,8 @@ impl Particulars for dma_pool::DmaBlock {
     }
 
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
-        each(fmt!("block_size: {}", dma_pool::BLOCK_BYTES));
-        each(fmt!("block_align: {}", dma_pool::BLOCK_ALIGN));
-        each(fmt!("boundary: {}", dma_pool::BOUNDARY));
+        each(fmt!("block_size: {}", BLOCKS.bytes));
+        each(fmt!("block_align: {}", BLOCKS.align));
+        each(fmt!("boundary: {}", BLOCKS.boundary));
     }
 }

@@ -40,7 +40,7 @@ impl AllocateFrom for Mempool {
     type Allocation = mempool::Element;
 
     fn setup(_dev: &BoundDevice) -> Result<Self::State> {
-        mempool::Pool::new()
+        mempool::Pool::new(ELEMENT_BYTES, RESERVE)
     }
 
     fn alloc(
@@ -52,15 +52,17 @@ impl AllocateFrom for Mempool {
     }
 }
 
-const ELEMENT: Limit = Limit::constant("element size", || mempool::ELEMENT_BYTES);
+/// The size of an element, in bytes.
+const ELEMENT_BYTES: usize = 1024;
+
+/// How many elements are kept in reserve.
+pub(crate) const RESERVE: u16 = 4;
+
+const ELEMENT: Limit = Limit::constant("element size", || ELEMENT_BYTES);
 
 impl Particulars for mempool::Element {
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
-        each(fmt!("element_size: {}", mempool::ELEMENT_BYTES));
-        each(fmt!(
-            "reserve: {} of {}",
-            self.pool().reserve(),
-            mempool::RESERVE
-        ));
+        each(fmt!("element_size: {}", ELEMENT_BYTES));
+        each(fmt!("reserve: {} of {}", self.pool().reserve(), RESERVE));
     }
 }

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::rust::{
     limits::Limit,
-    slab, //
+    slab::{
+        self,
+        Kind, //
+    }, //
 };
 
 pub(crate) struct Slab;
@@ -47,8 +50,8 @@ impl AllocateFrom for Slab {
         },
         ..Rules::KMALLOC
     };
-    type State = Arc<slab::Cache>;
-    type Allocation = slab::Object;
+    type State = Arc<slab::Cache<Filled>>;
+    type Allocation = slab::Object<Filled>;
 
     fn setup(dev: &BoundDevice) -> Result<Self::State> {
         slab::Cache::new(CString::try_from_fmt(fmt!("alloclab-{}", dev.name()))?)
@@ -63,13 +66,30 @@ impl AllocateFrom for Slab {
     }
 }
 
-const OBJECT: Limit = Limit::constant("object size", || slab::OBJECT_BYTES);
+/// The objects: what the constructor has filled.
+pub(crate) struct Filled;
 
-impl Particulars for slab::Object {
+impl Filled {
+    /// What the constructor fills them with.
+    pub(crate) const BYTE: u8 = 0xc5;
+}
+
+impl Kind for Filled {
+    const BYTES: usize = 256;
+    const ALIGN: usize = 64;
+
+    fn construct(object: &mut [u8]) {
+        object.fill(Self::BYTE);
+    }
+}
+
+const OBJECT: Limit = Limit::constant("object size", || Filled::BYTES);
+
+impl Particulars for slab::Object<Filled> {
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("cache: {}", self.cache().name()));
-        each(fmt!("object_size: {}", slab::OBJECT_BYTES));
-        each(fmt!("object_align: {}", slab::OBJECT_ALIGN));
-        each(fmt!("constructor: fills with {:#04x}", slab::CONSTRUCTED));
+        each(fmt!("object_size: {}", Filled::BYTES));
+        each(fmt!("object_align: {}", Filled::ALIGN));
+        each(fmt!("constructor: fills with {:#04x}", Filled::BYTE));
     }
 }

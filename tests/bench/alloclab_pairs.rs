@@ -44,6 +44,7 @@ use rust::{
     devm::DevmBlock,
     dma::CoherentBuffer,
     dma_pool::{
+        Blocks,
         DmaBlock,
         DmaPool, //
     },
@@ -65,6 +66,25 @@ use rust::{
 };
 
 of_device_table!(OF_TABLE, MODULE_OF_TABLE, [c_str!("alloclab,pairs")]);
+
+/// The objects of the cache, as C's.
+struct Object;
+
+impl slab::Kind for Object {
+    const BYTES: usize = 256;
+    const ALIGN: usize = 64;
+
+    fn construct(object: &mut [u8]) {
+        object.fill(0xc5);
+    }
+}
+
+/// The blocks of the pool, as C's.
+const BLOCKS: Blocks = Blocks {
+    bytes: 256,
+    align: 64,
+    boundary: 4096,
+};
 
 /// How many pairs are counted on each side.
 const PAIRS: usize = 101;
@@ -147,9 +167,9 @@ const GFP: Gfp = Gfp::KERNEL;
 
 fn measure(dev: &BoundDevice) -> Result {
     let c = Pairs::new(dev)?;
-    let cache = &slab::Cache::new(CString::try_from_fmt(fmt!("alloclab-pairs-rust"))?)?;
-    let pool = &mempool::Pool::new()?;
-    let blocks = &DmaPool::new(c_str!("alloclab-pairs-rust"), dev)?;
+    let cache = &slab::Cache::<Object>::new(CString::try_from_fmt(fmt!("alloclab-pairs-rust"))?)?;
+    let pool = &mempool::Pool::new(1024, 4)?;
+    let blocks = &DmaPool::new(c_str!("alloclab-pairs-rust"), dev, BLOCKS)?;
     let zeroed = || FLAGS | __GFP_ZERO;
     let zero = || GFP.with(Modifier::Zero);
 
@@ -179,7 +199,7 @@ fn measure(dev: &BoundDevice) -> Result {
             let rust = || pair(move || HighPage::new(size, GFP));
             compare("page", size, rust, || c.page(size))?;
         }
-        if size <= slab::OBJECT_BYTES {
+        if size <= BLOCKS.bytes {
             let rust = || pair(move || slab::Object::new(cache, size, GFP));
             compare("slab", size, rust, || c.slab(size))?;
             let rust = || pair(move || mempool::Element::new(pool, size, GFP));

@@ -82,16 +82,13 @@ mod tests {
             },
             mempool::{
                 Element,
-                Pool,
-                RESERVE, //
+                Pool, //
             },
             raw::Pages,
             slab::{
                 Cache,
+                Kind,
                 Object, //
-                CONSTRUCTED,
-                OBJECT_ALIGN,
-                OBJECT_BYTES,
             }, //
         }, //
     };
@@ -168,8 +165,9 @@ mod tests {
     #[test]
     fn mempool_survives_a_failing_allocator() -> Result {
         let nowait = gfp("nowait+nowarn")?;
-        let pool = Pool::new()?;
-        assert_eq!(pool.reserve(), RESERVE);
+        const RESERVE: u16 = 4;
+        let pool = Pool::new(1024, RESERVE)?;
+        assert_eq!(pool.reserve(), u32::from(RESERVE));
         let mut elements = KVec::with_capacity(1 << 16, GFP_KERNEL)?;
         let mut hogs = KVVec::with_capacity(1 << 20, GFP_KERNEL)?;
 
@@ -193,8 +191,8 @@ mod tests {
         drop(hogs);
 
         assert_eq!(left, 0);
-        assert!(taken >= RESERVE as usize);
-        assert_eq!(given_back, RESERVE);
+        assert!(taken >= usize::from(RESERVE));
+        assert_eq!(given_back, u32::from(RESERVE));
         Ok(())
     }
 
@@ -275,18 +273,34 @@ mod tests {
 
     #[test]
     fn slab_objects_are_constructed_and_aligned() -> Result {
-        let cache = Cache::new(CString::try_from_fmt(fmt!("alloclab-test"))?)?;
+        struct Numbered;
+        impl Kind for Numbered {
+            const BYTES: usize = 200;
+            const ALIGN: usize = 128;
+
+            fn construct(object: &mut [u8]) {
+                assert!(object.iter().all(|byte| *byte == 0));
+                for (place, byte) in object.iter_mut().enumerate() {
+                    *byte = place as u8;
+                }
+            }
+        }
+
+        let cache = Cache::<Numbered>::new(CString::try_from_fmt(fmt!("alloclab-test"))?)?;
         assert!(cache.name().to_bytes() == b"alloclab-test");
 
         let mut objects = KVec::new();
         for _ in 0..100 {
-            objects.push(Object::new(&cache, OBJECT_BYTES, Gfp::KERNEL)?, GFP_KERNEL)?;
+            objects.push(
+                Object::new(&cache, Numbered::BYTES, Gfp::KERNEL)?,
+                GFP_KERNEL,
+            )?;
         }
         for object in objects.iter_mut() {
-            assert!(object.memory().address().alignment() >= OBJECT_ALIGN);
+            assert!(object.memory().address().alignment() >= Numbered::ALIGN);
             let bytes = object.bytes();
-            assert_eq!(bytes.len(), OBJECT_BYTES);
-            assert!(bytes.iter().all(|byte| *byte == CONSTRUCTED));
+            assert_eq!(bytes.len(), Numbered::BYTES);
+            assert!((0..).zip(bytes.iter()).all(|(place, byte)| *byte == place));
         }
         Ok(())
     }
