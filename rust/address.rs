@@ -32,36 +32,28 @@ const TEXT_BYTES: usize = 24;
 ///
 /// It has no `Display` of its own, so that each place says how much it may show.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Address(*const c_void);
-
-// SAFETY: The pointer is only printed, never dereferenced.
-unsafe impl Send for Address {}
-
-// SAFETY: As for `Send`.
-unsafe impl Sync for Address {}
+pub(crate) struct Address(usize);
 
 impl Address {
     /// Takes the address of what `pointer` points to.
     pub(crate) fn of<T: ?Sized>(pointer: *const T) -> Self {
-        Self(pointer.cast())
+        Self(pointer.cast::<c_void>() as usize)
     }
 
-    /// Returns the address, or null where the kernel is locked down to confidentiality.
+    /// Returns the address, or 0 where the kernel is locked down to confidentiality.
     ///
     /// It is to be asked for once by what shows it or what follows from it. Any context.
     pub(crate) fn disclosed(self) -> Self {
         if lockdown::is_confidential() {
-            Self(core::ptr::null())
+            Self(0)
         } else {
             self
         }
     }
 
-    /// Returns the largest power of two that divides the address; 0 for null.
+    /// Returns the largest power of two that divides the address; 0 for 0.
     pub(crate) fn alignment(self) -> usize {
-        1usize
-            .checked_shl((self.0 as usize).trailing_zeros())
-            .unwrap_or(0)
+        1usize.checked_shl(self.0.trailing_zeros()).unwrap_or(0)
     }
 
     /// Shows the address as `%p` does: hashed, the same for the same address until the next boot.
@@ -95,11 +87,12 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0u8; TEXT_BYTES];
 
+        let address = self.address.0 as *const c_void;
         // SAFETY:
         // - `text` is valid for writes of `TEXT_BYTES` bytes.
         // - `scnprintf` terminates what it writes, within that size.
         // - `%p` and `%pK` print the pointer's value and do not dereference it.
-        unsafe { (self.format)(text.as_mut_ptr().cast(), TEXT_BYTES, self.address.0) };
+        unsafe { (self.format)(text.as_mut_ptr().cast(), TEXT_BYTES, address) };
 
         let text = CStr::from_bytes_until_nul(&text).map_err(|_| fmt::Error)?;
         f.write_str(text.to_str().map_err(|_| fmt::Error)?)

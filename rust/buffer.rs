@@ -40,9 +40,6 @@ pub(crate) struct Buffer<A: Allocator> {
     _bytes: Vec<u8, A>,
 }
 
-// SAFETY: The vector is only dropped, and memory may be freed from any thread.
-unsafe impl<A: Allocator> Send for Buffer<A> {}
-
 impl<A: Allocator> Buffer<A> {
     /// Allocates `size` bytes, zeroed by the allocator if `flags` has `__GFP_ZERO`.
     ///

@@ -69,7 +69,9 @@ pub(crate) trait Owner: Send {
 ///
 /// - `start` is valid for reads and writes of `size` bytes, which nobody else uses.
 /// - The first `initialised` of them are initialised.
-/// - Where `usable` is none, `start` is what `kmalloc` or `vmalloc` returned.
+/// - Where `usable` is some, so many bytes from `start` on are the allocation's, no fewer than
+///   `size`: their pages are mapped. Where it is none, `start` is what `kmalloc` or `vmalloc`
+///   returned.
 pub(crate) struct Memory {
     start: NonNull<u8>,
     size: usize,
@@ -91,7 +93,8 @@ impl Memory {
     ///
     /// - For as long as the value lives, `start` must be valid for reads and writes of `size`
     ///   bytes, and nobody else may use them.
-    /// - The first `initialised` bytes must be initialised.
+    /// - `usable` bytes from `start` on must be of the same allocation, and no fewer than `size`.
+    /// - The first `initialised` bytes must be initialised, at most `size`.
     pub(super) unsafe fn new(
         start: NonNull<u8>,
         size: usize,
@@ -213,8 +216,9 @@ impl Memory {
                 cond_resched();
             }
             let page = first.wrapping_add(index * PAGE_SIZE);
-            // SAFETY: By the type invariants the page is mapped. The function takes addresses of
-            // the linear mapping, of vmalloc memory and of modules, and reads page tables.
+            // SAFETY: By the type invariants the page is mapped, as it has one of the usable
+            // bytes. The function takes addresses of the linear mapping, of vmalloc memory and of
+            // modules, and reads page tables.
             let pfn = unsafe { alloclab_pfn(page.cast()) } as usize;
 
             match &mut run {
