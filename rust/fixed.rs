@@ -24,7 +24,7 @@ pub(crate) const BUFFER_BYTES: usize = 2048;
 ///
 /// # Invariants
 ///
-/// Who changed `taken` from false to true has the bytes to himself until he changes it back.
+/// Only the thread that set `taken` uses the bytes, until it clears it.
 #[repr(C, align(8))]
 struct Shared {
     bytes: UnsafeCell<[u8; BUFFER_BYTES]>,

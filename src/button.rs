@@ -31,8 +31,8 @@ use crate::rust::{
 /// How long the thread half works before it pauses, if presses still wait.
 const STRETCH: Delta = Delta::from_millis(10);
 
-/// So many nanoseconds of work are a microsecond of the pause that follows: a tenth.
-const NS_A_MICROSECOND: u32 = 10_000;
+/// How many nanoseconds of work cause a microsecond of pause: the pause is a tenth of the work.
+const WORK_NS_PER_US: u32 = 10_000;
 
 /// Stands for "no edge yet" among the nanoseconds since probe.
 const NEVER: i64 = i64::MIN;
@@ -94,7 +94,7 @@ impl Stretch {
         }
         // Within 32 bits: kernels of 32 bits have no division of more.
         let worked_ns = u32::try_from(worked_ns).unwrap_or(u32::MAX);
-        Some(Delta::from_micros(i64::from(worked_ns / NS_A_MICROSECOND)))
+        Some(Delta::from_micros(i64::from(worked_ns / WORK_NS_PER_US)))
     }
 
     /// Begins anew at `now_ns`, after a pause. Any context.

@@ -46,7 +46,7 @@ pub(crate) enum Event {
         method: Method,
         size: usize,
         error: Error,
-        /// For how many bytes there is room, where it was not tried for want of it.
+        /// For how many bytes there is room, where there was too little to try.
         most: Option<usize>,
         why: Reason,
     },

@@ -90,7 +90,7 @@ struct Attempt {
     method: Method,
     request: Request,
     result: Result,
-    /// For how many bytes there is room, where it was not tried for want of it.
+    /// For how many bytes there is room, where there was too little to try.
     most: Option<usize>,
     ns: u64,
     start: Instant<Monotonic>,
