@@ -62,7 +62,7 @@ build_for_tests() {
 	local row options
 
 	for row; do
-		if scripts/kernel.sh names test all | grep -qxF -- "$row"; then
+		if is_among "$row" "$(scripts/kernel.sh names test all)"; then
 			scripts/kernel.sh modules "$row" >/dev/null
 		else
 			scripts/kernel.sh dir "$row" >/dev/null
@@ -70,12 +70,16 @@ build_for_tests() {
 	done
 	for row; do
 		options=(TESTS=1)
-		if bench_rows | grep -qxF -- "$row"; then
+		if is_among "$row" "$(bench_rows)"; then
 			options+=(BENCH=1)
 		fi
 		build "$row" "${options[@]}"
 	done
 }
+
+# is_among LINE TEXT: is it one of the lines?  (With a pipe, grep may end before all is
+# written, and that would be a failure, too.)
+is_among() { grep -qxF -- "$1" <<<"$2"; }
 
 # The rows that the driver in C is built for too: those of make bench and of make upstream.
 bench_rows() {
