@@ -16,6 +16,11 @@ COMPLAINTS = re.compile(
     # A detector that gives up.
     r"INFO: trying to register|dma-debug disabled|debugging out of memory|"
     r"kmemleak: Kernel memory leak detector disabled")
+# What the kernel itself counts of its warnings, and what it is tainted by without one: a module
+# from outside its tree, unsigned, and KUnit.
+WARNINGS = "cat /sys/kernel/warn_count 2>/dev/null || echo 0"
+TAINTED = "cat /proc/sys/kernel/tainted"
+TAINTS = {12: "out of tree", 13: "unsigned", 18: "KUnit"}
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
 # kmemleak says nothing of what is younger than 5 seconds.
 YOUNG_SECONDS = 5.5
@@ -44,6 +49,15 @@ def unreferenced(guest, rounds=2):
         '[ -z "$found" ] || break; done; echo -n "$found"', LEAK_SECONDS)
 
 
+def counted(guest):
+    """What the kernel has counted of warnings that its log may no longer have, in words."""
+    warnings, tainted = int(guest.sh(WARNINGS)), int(guest.sh(TAINTED))
+    others = [bit for bit in range(tainted.bit_length())
+              if tainted >> bit & 1 and bit not in TAINTS]
+    return ([f"the kernel has counted {warnings} warnings"] if warnings else []) + (
+        [f"the kernel is tainted by {others}, see tainted-kernels.rst"] if others else [])
+
+
 class Found(NamedTuple):
     """What is found when a guest is looked back at."""
 
@@ -64,6 +78,8 @@ def look_back(guest, rounds):
             said = guest.run(command).output
             if not re.fullmatch(answer, said):
                 wrong.append(f"{option}: {said}")
+    # A test that asks for a complaint has the kernel count it.
+    wrong += [] if guest.excused else counted(guest)
     leaks = unreferenced(guest, rounds) if config.get("DEBUG_KMEMLEAK") == "y" else ""
     if leaks:
         wrong.append(leaks)
