@@ -16,6 +16,9 @@ tested() { awk -v s="$1" '$1 "" == s { print $2, $3, $4 }' scripts/tested; }
 # snapshot_of VERSION: when the archive had a tested version.
 snapshot_of() { awk -v v="$1" '$2 "" == v { print $3; exit }' scripts/tested; }
 
+# series VERSION: 7.3 of 7.3.4-1~bpo13+1.
+series() { cut -d . -f 1,2 <<<"$1"; }
+
 # kept_digest VERSION: the SHA-256 of a tested version's linux-source package, if known.
 kept_digest() {
 	awk -v v="$1" '$2 "" == v && $5 ~ /^[0-9a-f]+$/ { print $5; exit }' scripts/tested
@@ -103,13 +106,12 @@ take_kept() {
 	local package place digest
 
 	digest=$(kept_digest "$1")
-	package=linux-source-$(cut -d . -f 1,2 <<<"$1")_$1_all.deb
+	[ -n "$digest" ] || return
+	package=linux-source-$(series "$1")_$1_all.deb
 	# Where the archive has packages of this source.
 	place=$(apt-get source --print-uris --download-only --tar-only linux 2>/dev/null |
 		sed -n "s|^'\(.*/\)[^/]*'.*|\1|p" | head -n 1)
-	if [ -z "$digest" ] || [ -z "$place" ]; then
-		return 1
-	fi
+	[ -n "$place" ] || return
 	step -s -d -w "${2%/*}" "archive: $package, which it does not list" \
 		/usr/lib/apt/apt-helper download-file "$place$package" "$2.tmp" "SHA256:$digest" &&
 		mv "$2.tmp" "$2"

@@ -30,8 +30,6 @@ RECORDS=$ALLOCLAB_CACHE/versions
 
 record_of() { printf '%s/%s-%s\n' "$RECORDS" "$1" "$(tested "$1" | digest)"; }
 
-series() { cut -d . -f 1,2 <<<"$1"; }
-
 # The names of Debian's own arm64 kernels, with what their sources built too.
 stock_releases() { # UPSTREAM-VERSION
 	apt-cache "${APT[@]}" pkgnames "linux-binary-$1" |

@@ -182,28 +182,23 @@ matrix)
 	tests/matrix.py
 	total
 	;;
-bench)
+bench | upstream)
 	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
-	ROWS+=(inline)
+	if [ "$task" = bench ]; then
+		ROWS+=(inline)
+	else
+		ROWS+=(upstream)
+	fi
 	remarks "${ROWS[@]}"
 	build_for_tests "${ROWS[@]}"
 	setup_summary
-	tests/bench.py
+	"tests/$task.py"
 	total
 	;;
 record)
 	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
 	build_for_tests "${ROWS[@]}"
 	tests/bench.py --record "$1"
-	;;
-upstream)
-	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
-	ROWS+=(upstream)
-	remarks "${ROWS[@]}"
-	build_for_tests "${ROWS[@]}"
-	setup_summary
-	tests/upstream.py
-	total
 	;;
 modules)
 	build_for_tests "$1"

@@ -270,6 +270,11 @@ def table(result):
         print(f"{what}: {entry['rust']} {unit}, in C {entry['c']}")
 
 
+def bench_row():
+    """The row on which make test compares with the record."""
+    return Row.find(next(entry.name for entry in kernels().values() if "bench" in entry.test))
+
+
 def exceeded(result):
     """What costs more than it may, a line each."""
     found = []
@@ -332,8 +337,9 @@ def write_record(row, result, reason):
     the one before: that of the same surroundings, or else the newest.
     """
     here = surroundings(row)
-    kept = [record for record in records() if record["surroundings"] != here]
-    before = next((record for record in records() if record["surroundings"] == here),
+    known = records()
+    kept = [record for record in known if record["surroundings"] != here]
+    before = next((record for record in known if record["surroundings"] == here),
                   kept[-1] if kept else {"surroundings": {}, "costs": {}})
     old, new = before["costs"], costs(result)
     for name, value in here.items():
@@ -371,8 +377,7 @@ def main():
                              "anew, for this reason, and no more")
     arguments = parser.parse_args()
     try:
-        # The one on which make test compares with the record.
-        row = Row.find(next(entry.name for entry in kernels().values() if "bench" in entry.test))
+        row = bench_row()
         found, wrong = measure(row, OUT)
         if arguments.record:
             if not wrong:

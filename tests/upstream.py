@@ -12,11 +12,11 @@ import json
 import subprocess
 import sys
 
-from bench import BenchError, entries, measure
+from bench import BenchError, bench_row, entries, measure
 from jobs import CLONE, Progress, clear, e2e_jobs, kunit_jobs, run_jobs
 from kunit import cases_of, parse
 from guest import Guest, GuestError
-from row import Row, RowError, table
+from row import Row, RowError
 
 OUT = CLONE / "out/upstream"
 LEFT = ["*.json", "*.log", "*.xml"]
@@ -80,8 +80,7 @@ def compare(before, after):
 def main():
     """Check, run and compare; return the exit status."""
     clear(OUT, LEFT)
-    plain = Row.find(next(entry.name for entry in table().values() if "bench" in entry.test))
-    patched = Row.find(ROW)
+    plain, patched = bench_row(), Row.find(ROW)
     wrong = checkpatch(plain.source)
     failed, own = own_tests(patched)
     print(f"the kernel's own tests: {own - len(failed)} passed, {len(failed)} failed", flush=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """make update: the newest kernel is taken if it proves good, against made-up archives."""
 
-import os
 import hashlib
+import os
 import re
 import shutil
 
