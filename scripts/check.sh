@@ -149,11 +149,11 @@ safe() {
 # Names that begin with two underscores are the kernel crate's own; one is C's.
 private() { ! sed 's|//.*||' "$@" | grep -E '\b__[a-z]' | grep -v '\b__this_module\b'; }
 
-# methods TABLE README: both have the same methods in the same order.
+# methods TABLE PAGE: both have the same methods in the same order.
 methods() {
 	diff <(sed -n '/dispatch! {/,/}/s/^ *\(.*\)::.*/\1/p' "$1" | while read -r file; do
 		sed -n 's/^ *const NAME: .* = "\(.*\)";/\1/p' "${1%/*}/$file.rs"
-	done) <(sed -n '/^## Methods/,/^## The/s/^| \x60\([a-z_]*\)\x60 .*/\1/p' "$2")
+	done) <(sed -n 's/^| \x60\([a-z_]*\)\x60 .*/\1/p' "$2")
 }
 
 row=$(scripts/kernel.sh dir debian)
@@ -185,7 +185,7 @@ check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*
 	'*.config' Makefile Kbuild kernels help run)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
-check "README: table of methods" methods < <(printf '%s\n' src/method/table.rs README.md)
+check "doc: table of methods" methods < <(printf '%s\n' src/method/table.rs doc/methods.md)
 echo "not checked: the style of *.yaml, *.md, *.config and scripts/kernels"
 echo "$passed checks passed, $failed failed"
 ((failed == 0))

@@ -3,8 +3,8 @@
 //! A GPIO button as a laboratory for the kernel's memory allocators.
 //!
 //! One press allocates, the next press frees what the last one allocated. What each allocator
-//! really did is told in the kernel log and in debugfs. README.md is the manual; the modules, from
-//! top to bottom:
+//! really did is told in the kernel log and in debugfs. README.md and doc/ are the manual; the
+//! modules, from top to bottom:
 //!
 //! - `node` is the device tree: what a node says, and what is wrong with it,
 //! - `control` is the debugfs files: every name and text format,

@@ -40,7 +40,7 @@ use crate::{
 
 type Device = Attached<Lab>;
 
-/// The files of a device's directory. README.md explains each.
+/// The files of a device's directory. doc/debugfs.md explains each.
 pub(crate) const FILES: &[File<Lab>] = &[
     File {
         name: c_str!("method"),

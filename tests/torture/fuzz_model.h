@@ -2,9 +2,10 @@
 /*
  * What has to come of a write to a button's file: an oracle that shares nothing with the driver.
  *
- * Syntax, errors and the rules on flags are written down here, after README.md. What each method
- * takes by itself is asked of the driver word by word (fuzz.c does that before it begins), so that
- * a new method needs nothing here; every combination of words is then predicted.
+ * Syntax, errors and the rules on flags are written down here, after doc/debugfs.md and
+ * doc/methods.md. What each method takes by itself is asked of the driver word by word (fuzz.c does
+ * that before it begins), so that a new method needs nothing here; every combination of words is
+ * then predicted.
  */
 #ifndef FUZZ_MODEL_H
 #define FUZZ_MODEL_H
