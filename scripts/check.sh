@@ -149,12 +149,8 @@ safe() {
 # Names that begin with two underscores are the kernel crate's own; one is C's.
 private() { ! sed 's|//.*||' "$@" | grep -E '\b__[a-z]' | grep -v '\b__this_module\b'; }
 
-# methods TABLE PAGE: both have the same methods in the same order.
-methods() {
-	diff <(sed -n '/dispatch! {/,/}/s/^ *\(.*\)::.*/\1/p' "$1" | while read -r file; do
-		sed -n 's/^ *const NAME: .* = "\(.*\)";/\1/p' "${1%/*}/$file.rs"
-	done) <(sed -n 's/^| \x60\([a-z_]*\)\x60 .*/\1/p' "$2")
-}
+# documented CHECK PAGE FILE...: the tables of a page of doc/ are what the files say.
+documented() { PYTHONDONTWRITEBYTECODE=1 scripts/doc.py "$@"; }
 
 row=$(scripts/kernel.sh dir debian)
 source=$(sed -n 's/^SOURCE=//p' "$row/row")
@@ -185,7 +181,27 @@ check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*
 	'*.config' Makefile Kbuild kernels help run)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
-check "doc: table of methods" methods < <(printf '%s\n' src/method/table.rs doc/methods.md)
+check "doc: methods and flags" documented methods \
+	< <(printf '%s\n' doc/methods.md rust/gfp.rs src/method/table.rs src/method.rs \
+		rust/limits.rs rust/fixed.rs src/method/*.rs)
+check "doc: debugfs files" documented debugfs \
+	< <(printf '%s\n' doc/debugfs.md src/control.rs src/report.rs)
+check "doc: device-tree properties" documented properties \
+	< <(printf '%s\n' doc/device-tree.md dts/alloclab,button.yaml src/node.rs)
+check "doc: module parameters" documented parameters \
+	< <(printf '%s\n' doc/device-tree.md rust/params.c)
+check "doc: kernels" documented kernels \
+	< <(printf '%s\n' doc/kernels.md README.md scripts/kernels)
+check "doc: interfaces" documented interfaces < <(printf '%s\n' doc/kernels.md rust/compat/*.rs)
+check "doc: targets of make" documented targets \
+	< <(printf '%s\n' doc/testing.md scripts/help Makefile)
+check "doc: torture tests" documented torture \
+	< <(printf '%s\n' doc/testing.md scripts/kernels tests/torture/test_*.py)
+check "doc: messages" documented messages \
+	< <(echo doc/errors.md && files '*.sh' '*.py' '*.rs' '*.c' |
+		grep -E '^(rust|scripts|src)/' | grep -v '^scripts/doc.py$')
+check "doc: figures of make bench" documented bench < <(printf '%s\n' README.md doc/bench.md)
+check "doc: links and paths" documented links < <(files '*.md')
 echo "not checked: the style of *.yaml, *.md, *.config and scripts/kernels"
 echo "$passed checks passed, $failed failed"
 ((failed == 0))
