@@ -7,24 +7,15 @@
 use core::ptr::NonNull;
 
 use kernel::{
-    alloc::Flags,
     dma::DmaAddress,
     fmt,
     page::PAGE_SIZE,
     prelude::*, //
 };
 
-#[cfg(not(has_coherent_allocation))]
-use kernel::dma::Coherent;
-
-#[cfg(has_coherent_allocation)]
-use kernel::{
-    alloc::flags::__GFP_ZERO,
-    dma::CoherentAllocation, //
-};
-
 use super::{
     bound::BoundDevice,
+    compat::coherent::form as compat,
     gfp::{
         Gfp,
         Modifier, //
@@ -66,14 +57,6 @@ impl fmt::Display for ShownDmaAddress {
     }
 }
 
-/// The `kernel` crate's owner.
-#[cfg(not(has_coherent_allocation))]
-type Raw = Coherent<[u8]>;
-
-/// The `kernel` crate's owner.
-#[cfg(has_coherent_allocation)]
-type Raw = CoherentAllocation<u8>;
-
 /// Adds `+nowarn` to flags that do not sleep.
 ///
 /// For a device that is not coherent, such memory comes from a small pool, and the kernel warns
@@ -86,27 +69,11 @@ pub(super) fn without_warning(gfp: Gfp) -> Gfp {
     }
 }
 
-/// Allocates by the `kernel` crate's owner.
-#[cfg(not(has_coherent_allocation))]
-fn alloc(dev: &BoundDevice, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
-    let raw: Raw = Coherent::zeroed_slice(dev, size, flags)?;
-    let start = raw.as_mut_ptr().cast();
-    Ok((raw, start))
-}
-
-/// Allocates by the `kernel` crate's owner.
-#[cfg(has_coherent_allocation)]
-fn alloc(dev: &BoundDevice, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
-    let mut raw = Raw::alloc_coherent(dev, size, flags | __GFP_ZERO)?;
-    let start = raw.start_ptr_mut();
-    Ok((raw, start))
-}
-
 /// Zeroed memory that the CPU and a device see alike; dropping it frees it.
 pub(crate) struct CoherentBuffer {
     memory: Memory,
     // Dropped while the device is bound: it is made of a `BoundDevice`.
-    coherent: Raw,
+    coherent: compat::Owner,
 }
 
 impl CoherentBuffer {
@@ -118,7 +85,7 @@ impl CoherentBuffer {
         if size == 0 {
             return Err(EINVAL);
         }
-        let (coherent, start) = alloc(dev, size, without_warning(gfp).flags()?)?;
+        let (coherent, start) = compat::alloc(dev, size, without_warning(gfp).flags()?)?;
         let start = NonNull::new(start).ok_or(ENOMEM)?;
         let usable = size.next_multiple_of(PAGE_SIZE);
 
@@ -130,10 +97,7 @@ impl CoherentBuffer {
 
     /// Returns the device's address of the first byte.
     pub(crate) fn dma_address(&self) -> ShownDmaAddress {
-        #[cfg(has_coherent_dma_address)]
-        return ShownDmaAddress(self.coherent.dma_address());
-        #[cfg(not(has_coherent_dma_address))]
-        return ShownDmaAddress(self.coherent.dma_handle());
+        ShownDmaAddress(compat::dma_address(&self.coherent))
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names of errors, also on kernels without `CONFIG_SYMBOLIC_ERRNAME`.
+//! Names of errors, also on kernels without `CONFIG_SYMBOLIC_ERRNAME`, whatever their version.
 //!
 //! `Error`'s own `Debug` shows a name only where the kernel was configured to know names.
 //!

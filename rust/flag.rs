@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An atomic `bool`, which `Atomic` is not on every kernel version.
+//! An atomic `bool`.
+//!
+//! Only for old kernels, such as 6.18: there `Atomic` takes no `bool`. Once no such kernel is
+//! served, `Atomic<bool>` replaces it.
 
 use kernel::sync::atomic::{
     Atomic,

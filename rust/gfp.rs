@@ -102,51 +102,10 @@ words! {
 }
 
 impl Base {
-    /// The bases that `vmalloc` takes: up to 6.18, only those that let it sleep.
-    ///
-    /// Decided by the kernel's version, as the flags are the same there and mean the same type.
-    pub(crate) const VMALLOC: &'static [Self] = &[
-        Self::Kernel,
-        #[cfg(kernel_7_0)]
-        Self::Atomic,
-        #[cfg(kernel_7_0)]
-        Self::Nowait,
-        Self::Noio,
-        Self::Nofs,
-        Self::User,
-    ];
-
-    /// Those of [`Base::VMALLOC`] that the `kernel` crate has.
-    pub(crate) const CRATE_VMALLOC: &'static [Self] = &[
-        Self::Kernel,
-        #[cfg(kernel_7_0)]
-        Self::Atomic,
-        #[cfg(kernel_7_0)]
-        Self::Nowait,
-    ];
-
     /// Returns whether an allocation with it may sleep.
     pub(crate) const fn may_sleep(self) -> bool {
         self.bits() & DIRECT_RECLAIM != 0
     }
-}
-
-impl Modifier {
-    /// The modifiers that `vmalloc` takes: up to 7.0, none on retrying, as it honours them by half
-    /// or warns of them.
-    ///
-    /// Decided by the kernel's version, for the same reason.
-    pub(crate) const VMALLOC: &'static [Self] = &[
-        Self::Zero,
-        Self::Nowarn,
-        #[cfg(kernel_7_1)]
-        Self::Noretry,
-        #[cfg(kernel_7_1)]
-        Self::RetryMayfail,
-        Self::Nofail,
-        Self::High,
-        Self::Account,
-    ];
 }
 
 /// A base and modifiers, as in `kernel+zero+nowarn`.

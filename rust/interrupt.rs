@@ -4,27 +4,23 @@
 //!
 //! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
 
-use core::marker::PhantomData;
-
 use kernel::{
     irq::{
         Flags,
         IrqRequest,
         IrqReturn,
-        ThreadedHandler,
-        ThreadedIrqReturn,
-        ThreadedRegistration, //
+        ThreadedIrqReturn, //
     },
     prelude::*,
     str::CStr, //
 };
 
-use super::line::Line;
-
-#[cfg(has_threaded_handler_with_device)]
-use kernel::device::{
-    Bound,
-    Device, //
+use super::{
+    compat::threaded_irq::{
+        self,
+        form as compat, //
+    },
+    line::Line, //
 };
 
 /// What the hard half asks for.
@@ -52,22 +48,22 @@ pub(crate) trait Halves: Send + Sync + 'static {
     fn thread(&self);
 }
 
-/// Adapts [`Halves`] to the handler trait of this kernel version.
+/// Adapts [`Halves`] to what the `kernel` crate calls.
 struct Handler<H> {
     halves: H,
     // The interrupt core calls no hard half of an interrupt that is nested in another's thread.
     nested: bool,
 }
 
-impl<H: Halves> Handler<H> {
-    fn run_hard(&self) -> ThreadedIrqReturn {
+impl<H: Halves> threaded_irq::Handler for Handler<H> {
+    fn hard(&self) -> ThreadedIrqReturn {
         match self.halves.hard() {
             Wake::Nothing => ThreadedIrqReturn::Handled,
             Wake::Thread => ThreadedIrqReturn::WakeThread,
         }
     }
 
-    fn run_thread(&self) -> IrqReturn {
+    fn thread(&self) -> IrqReturn {
         if !self.nested || self.halves.hard() == Wake::Thread {
             self.halves.thread();
         }
@@ -75,49 +71,13 @@ impl<H: Halves> Handler<H> {
     }
 }
 
-#[cfg(has_threaded_handler_alone)]
-impl<H: Halves> ThreadedHandler for Handler<H> {
-    fn handle(&self) -> ThreadedIrqReturn {
-        self.run_hard()
-    }
-
-    fn handle_threaded(&self) -> IrqReturn {
-        self.run_thread()
-    }
-}
-
-#[cfg(has_threaded_handler_with_device)]
-impl<H: Halves> ThreadedHandler for Handler<H> {
-    fn handle(&self, _dev: &Device<Bound>) -> ThreadedIrqReturn {
-        self.run_hard()
-    }
-
-    fn handle_threaded(&self, _dev: &Device<Bound>) -> IrqReturn {
-        self.run_thread()
-    }
-}
-
-#[cfg(has_threaded_registration_bound)]
-type Registration<'a, H> = ThreadedRegistration<'a, Handler<H>>;
-
-#[cfg(has_threaded_registration_devres)]
-type Registration<H> = ThreadedRegistration<Handler<H>>;
-
 /// A requested interrupt; dropping it frees it, and leaves the line's trigger as it is.
 ///
 /// The drop sleeps until neither half runs and every wake-up of the thread half was carried out.
 #[pin_data]
 pub(crate) struct Interrupt<'a, H: Halves> {
-    #[cfg(has_threaded_registration_bound)]
     #[pin]
-    registration: Registration<'a, H>,
-
-    #[cfg(has_threaded_registration_devres)]
-    #[pin]
-    registration: Registration<H>,
-
-    // Older kernels do not tie the registration to the device's lifetime in its type.
-    _request: PhantomData<&'a ()>,
+    registration: compat::Registration<'a, Handler<H>>,
 }
 
 impl<'a, H: Halves> Interrupt<'a, H> {
@@ -136,22 +96,16 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         halves: H,
     ) -> impl PinInit<Self, Error> + 'a {
         let nested = line.nested;
-        let handler = Ok(Handler { halves, nested });
+        let handler = Handler { halves, nested };
 
         // Forced threading makes the request ONESHOT, which masks the line until the thread has
         // run: edges that come meanwhile are one to the handler.
         let flags = line.trigger() | Flags::NO_THREAD;
 
-        // SAFETY: The caller drops the registration.
-        #[cfg(has_threaded_registration_bound)]
-        let registration = unsafe { Registration::new(request, flags, name, handler) };
-
-        #[cfg(has_threaded_registration_devres)]
-        let registration = Registration::new(request, flags, name, handler);
-
+        // SAFETY: The caller drops it.
+        let registration = unsafe { compat::request(request, flags, name, handler) };
         try_pin_init!(Self {
             registration <- registration,
-            _request: PhantomData,
         })
     }
 }

@@ -9,6 +9,7 @@
 pub(crate) mod address;
 pub(crate) mod bound;
 pub(crate) mod buffer;
+mod compat;
 pub(crate) mod context;
 pub(crate) mod debugfs;
 pub(crate) mod decimal;

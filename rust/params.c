@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module's parameters. In C, as not every kernel that we serve has parameters for Rust
- * modules. Read by rust/params.rs.
+ * The module's parameters. Read by rust/params.rs.
+ *
+ * In C, as old kernels, such as 6.18, have no parameters for Rust modules. Once no such kernel is
+ * served, `params` of the macro `module!` replaces it.
  */
 #include <linux/module.h>
 #include <linux/moduleparam.h>

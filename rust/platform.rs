@@ -7,18 +7,15 @@
 //!
 //! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
 
-#[cfg(not(has_platform_driver_data))]
-use core::cell::UnsafeCell;
-#[cfg(has_platform_driver_data)]
-use core::marker::PhantomData;
-
-use core::ptr::NonNull;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 
 use kernel::{
     bindings,
     device::{
         Bound,
-        Core,
         Device, //
     },
     dma::{
@@ -35,10 +32,19 @@ use kernel::{
     sync::Arc, //
 };
 
+pub(crate) use super::compat::of_device_table::form::of_device_table;
+
 use super::{
     bound::{
         Attached,
         BoundDevice, //
+    },
+    compat::platform_driver::{
+        form::{
+            Adapter,
+            CoreDevice, //
+        },
+        Bind, //
     },
     debugfs::{
         self,
@@ -63,14 +69,6 @@ extern "C" {
     fn alloclab_platform_device_register(name: *const c_char) -> *mut bindings::platform_device;
     fn alloclab_platform_device_unregister(pdev: *mut bindings::platform_device);
 }
-
-/// The device that probe gets.
-#[cfg(has_platform_driver_data)]
-type CoreDevice<'a> = platform::Device<Core<'a>>;
-
-/// The device that probe gets.
-#[cfg(not(has_platform_driver_data))]
-type CoreDevice<'a> = platform::Device<Core>;
 
 /// What a driver provides; `Self` is its data for one device.
 ///
@@ -154,7 +152,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
     ///
     /// # Safety
     ///
-    /// The value must become the driver data of `pdev`, or be dropped before probe returns.
+    /// The value must be dropped, and not forgotten, before the device is unbound.
     unsafe fn new(pdev: &'a CoreDevice<'_>) -> Result<Self> {
         let dev: &Device<Bound> = pdev.as_ref();
 
@@ -203,77 +201,16 @@ impl<T: Driver> Drop for Assembly<'_, T> {
     }
 }
 
-/// Adapts [`Driver`] to the driver trait of this kernel version.
-#[cfg(has_platform_driver_data)]
-struct Adapter<T>(PhantomData<T>);
+/// What the `kernel` crate is told of a [`Driver`].
+struct Binding<T>(PhantomData<T>);
 
-/// Adapts [`Driver`] to the driver trait of this kernel version, where it is the driver data too.
-///
-/// Some of these kernels drop the driver data after they have released devres. They all call
-/// `unbind` before that, so there the assembly is dropped.
-#[cfg(not(has_platform_driver_data))]
-struct Adapter<T: Driver>(UnsafeCell<Option<Assembly<'static, T>>>);
-
-#[cfg(has_platform_driver_data)]
-impl<T: Driver> platform::Driver for Adapter<T> {
-    type IdInfo = ();
+impl<T: Driver> Bind for Binding<T> {
     type Data<'bound> = Assembly<'bound, T>;
-    const OF_ID_TABLE: Option<of::IdTable<()>> = Some(T::OF_ID_TABLE);
+    const OF_ID_TABLE: of::IdTable<()> = T::OF_ID_TABLE;
 
-    fn probe<'bound>(
-        pdev: &'bound platform::Device<Core<'_>>,
-        _: Option<&'bound ()>,
-    ) -> impl PinInit<Assembly<'bound, T>, Error> + 'bound {
-        // Only when there is memory for it to lie in: what fails after `ready` was never ready.
-        pin_init::pin_init_scope(move || {
-            // SAFETY: The driver core makes what this returns the driver data of `pdev`.
-            Ok(unsafe { Assembly::new(pdev) })
-        })
-    }
-}
-
-#[cfg(not(has_platform_driver_data))]
-impl<T: Driver> Adapter<T> {
-    /// # Safety
-    ///
-    /// The value must become the driver data of `pdev`, or be dropped before probe returns.
-    unsafe fn new(pdev: &CoreDevice<'_>) -> Result<Self> {
-        // SAFETY: This version's driver data has no lifetime. The reference is used by the
-        // assembly only, which is dropped while the device is bound, hence valid.
-        let pdev = unsafe { &*core::ptr::from_ref(pdev) };
-        // SAFETY: By the safety requirements, or `unbind` drops it, which comes before.
-        let assembly = unsafe { Assembly::new(pdev) }?;
-        Ok(Self(UnsafeCell::new(Some(assembly))))
-    }
-}
-
-#[cfg(not(has_platform_driver_data))]
-impl<T: Driver> platform::Driver for Adapter<T> {
-    type IdInfo = ();
-    const OF_ID_TABLE: Option<of::IdTable<()>> = Some(T::OF_ID_TABLE);
-
-    #[cfg(has_platform_driver_init)]
-    fn probe(pdev: &platform::Device<Core>, _: Option<&()>) -> impl PinInit<Self, Error> {
-        // Only when there is memory for it to lie in: what fails after `ready` was never ready.
-        pin_init::pin_init_scope(move || {
-            // SAFETY: The driver core makes what this returns the driver data of `pdev`.
-            Ok(unsafe { Self::new(pdev) })
-        })
-    }
-
-    #[cfg(has_platform_driver_box)]
-    fn probe(pdev: &platform::Device<Core>, _: Option<&()>) -> Result<Pin<KBox<Self>>> {
-        // First, as what fails after `ready` was never ready.
-        let place = KBox::new_uninit(GFP_KERNEL)?;
-        // SAFETY: What this returns becomes the driver data of `pdev`.
-        let adapter = unsafe { Self::new(pdev) }?;
-        Ok(place.write(adapter).into())
-    }
-
-    fn unbind(_: &platform::Device<Core>, this: Pin<&Self>) {
-        // SAFETY: The driver core calls this once, and nothing else looks into the cell of driver
-        // data that was handed over.
-        drop(unsafe { (*this.0.get()).take() });
+    unsafe fn bind<'bound>(pdev: &'bound CoreDevice<'_>) -> Result<Assembly<'bound, T>> {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { Assembly::new(pdev) }
     }
 }
 
@@ -311,12 +248,15 @@ impl Drop for OwnDevice {
     }
 }
 
+/// The registration of a driver.
+type Registration<T> = driver::Registration<platform::Adapter<Adapter<Binding<T>>>>;
+
 /// The module: the driver, the device of our own, and the debugfs directory that devices share.
 ///
 /// Dropped from top to bottom: when `_directory` goes, no device is left that has files in it.
 pub(crate) struct Module<T: Driver> {
     _own_device: Option<OwnDevice>,
-    _registration: Pin<KBox<driver::Registration<platform::Adapter<Adapter<T>>>>>,
+    _registration: Pin<KBox<Registration<T>>>,
     _directory: Option<Dir>,
     _load: T::Load,
 }
@@ -368,24 +308,3 @@ fn top_directory(name: &'static CStr) -> Option<Dir> {
         })
         .ok()
 }
-
-/// Makes the table of device-tree nodes that a driver drives.
-macro_rules! of_device_table {
-    ($table:ident, $alias:ident, [$($compatible:expr),* $(,)?]) => {
-        #[cfg(has_of_device_table_of_three)]
-        kernel::of_device_table!(
-            $table,
-            (),
-            [$((kernel::of::DeviceId::new($compatible), ())),*]
-        );
-
-        #[cfg(has_of_device_table_of_four)]
-        kernel::of_device_table!(
-            $table,
-            $alias,
-            (),
-            [$((kernel::of::DeviceId::new($compatible), ())),*]
-        );
-    };
-}
-pub(crate) use of_device_table;

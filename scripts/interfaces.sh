@@ -7,8 +7,9 @@
 #
 #   TREE     the kernel's build tree
 #   COMPILE  a shell command that compiles a crate with the module's own flags
-#   PROBE    rust/compat/*.rs: a form is a module under #[cfg(has_...)] and one line of
-#            documentation, the newest first; the rest is the control, which must compile
+#   PROBE    a file of rust/compat: a form is a module under #[cfg(has_...)] and one line of
+#            documentation, the newest first; the rest is the control, which must compile;
+#            what is under #[cfg(probe)] is for this script only
 #
 # Where an interface has none of its forms, nothing is written; what the compiler said is
 # in interfaces.log beside OUTPUT.
@@ -44,7 +45,7 @@ compile() {
 	local name status=0
 
 	name=$(basename "$1" .rs)
-	eval "$COMPILE --cap-lints allow --crate-name $name --cfg $2 --emit=metadata" \
+	eval "$COMPILE --cap-lints allow --crate-name $name --cfg probe --cfg $2 --emit=metadata" \
 		'-o "$WORK/$name.$2.rmeta" "$1"' >"$WORK/$name.$2.log" 2>&1 </dev/null || status=$?
 	printf '%s\n' "$status" >"$WORK/$name.$2.status"
 }
@@ -115,6 +116,7 @@ for probe; do
 done >"$WORK/chosen"
 [ -z "$FAILED" ] || exit 1
 {
+	echo '--check-cfg=cfg(probe)'
 	for probe; do
 		forms "$probe" | sed 's/\(.*\)\t.*/--check-cfg=cfg(\1)/'
 	done

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What owns coherent DMA memory, and how it tells the device's address.
+//!
+//! Since 7.3 nothing is to be done: `Coherent<[u8]>` has all of it.
 
 use kernel::{
     alloc::Flags,
@@ -12,37 +14,83 @@ use kernel::{
     prelude::*, //
 };
 
-type Probe = fn(&Device<Bound>, Flags) -> Result<(DmaAddress, *mut u8)>;
-
 /// `Coherent<[u8]>` with `dma_address()`, since 7.3
 #[cfg(has_coherent_dma_address)]
-mod form {
+pub(crate) mod form {
+    use super::*;
     use kernel::dma::Coherent;
 
-    const PROBE: super::Probe = |dev, flags| {
-        let owner: Coherent<[u8]> = Coherent::zeroed_slice(dev, 1, flags)?;
-        Ok((owner.dma_address(), owner.as_mut_ptr().cast()))
-    };
+    /// The `kernel` crate's owner.
+    pub(crate) type Owner = Coherent<[u8]>;
+
+    /// Allocates zeroed memory; returns its first byte, too.
+    pub(crate) fn alloc(
+        dev: &Device<Bound>,
+        size: usize,
+        flags: Flags,
+    ) -> Result<(Owner, *mut u8)> {
+        let owner: Owner = Coherent::zeroed_slice(dev, size, flags)?;
+        let start = owner.as_mut_ptr().cast();
+        Ok((owner, start))
+    }
+
+    /// Returns the device's address of the first byte.
+    pub(crate) fn dma_address(owner: &Owner) -> DmaAddress {
+        owner.dma_address()
+    }
 }
 
 /// `Coherent<[u8]>` with `dma_handle()`, since 7.1
 #[cfg(has_coherent_dma_handle)]
-mod form {
+pub(crate) mod form {
+    use super::*;
     use kernel::dma::Coherent;
 
-    const PROBE: super::Probe = |dev, flags| {
-        let owner: Coherent<[u8]> = Coherent::zeroed_slice(dev, 1, flags)?;
-        Ok((owner.dma_handle(), owner.as_mut_ptr().cast()))
-    };
+    /// The `kernel` crate's owner.
+    pub(crate) type Owner = Coherent<[u8]>;
+
+    /// Allocates zeroed memory; returns its first byte, too.
+    pub(crate) fn alloc(
+        dev: &Device<Bound>,
+        size: usize,
+        flags: Flags,
+    ) -> Result<(Owner, *mut u8)> {
+        let owner: Owner = Coherent::zeroed_slice(dev, size, flags)?;
+        let start = owner.as_mut_ptr().cast();
+        Ok((owner, start))
+    }
+
+    /// Returns the device's address of the first byte.
+    pub(crate) fn dma_address(owner: &Owner) -> DmaAddress {
+        owner.dma_handle()
+    }
 }
 
 /// `CoherentAllocation<u8>`, since 6.18
 #[cfg(has_coherent_allocation)]
-mod form {
-    use kernel::dma::CoherentAllocation;
-
-    const PROBE: super::Probe = |dev, flags| {
-        let mut owner = CoherentAllocation::<u8>::alloc_coherent(dev, 1, flags)?;
-        Ok((owner.dma_handle(), owner.start_ptr_mut()))
+pub(crate) mod form {
+    use super::*;
+    use kernel::{
+        alloc::flags::__GFP_ZERO,
+        dma::CoherentAllocation, //
     };
+
+    /// The `kernel` crate's owner.
+    pub(crate) type Owner = CoherentAllocation<u8>;
+
+    /// Allocates zeroed memory; returns its first byte, too.
+    pub(crate) fn alloc(
+        dev: &Device<Bound>,
+        size: usize,
+        flags: Flags,
+    ) -> Result<(Owner, *mut u8)> {
+        let mut owner = Owner::alloc_coherent(dev, size, flags | __GFP_ZERO)?;
+        let start = owner.start_ptr_mut();
+        Ok((owner, start))
+    }
+
+    /// Returns the device's address of the first byte.
+    pub(crate) fn dma_address(owner: &Owner) -> DmaAddress {
+        owner.dma_handle()
+    }
 }
