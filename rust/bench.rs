@@ -35,7 +35,7 @@ pub(crate) fn count() -> u32 {
 }
 
 /// The counter, and what C's pairs allocate from; dropping it gives that back.
-pub(crate) struct Pairs<'a>(&'a BoundDevice);
+pub(crate) struct Pairs<'a>(BoundDevice<'a>);
 
 /// Returns the pointer for C.
 fn as_raw(dev: &Device<Bound>) -> *mut bindings::device {
@@ -45,11 +45,11 @@ fn as_raw(dev: &Device<Bound>) -> *mut bindings::device {
 
 impl<'a> Pairs<'a> {
     /// Prepares C's side. Sleeps. Returns `ENOMEM`. There must be one at a time.
-    pub(crate) fn new(dev: &'a BoundDevice) -> Result<Self> {
+    pub(crate) fn new(dev: BoundDevice<'a>) -> Result<Self> {
         // SAFETY: Nobody else uses the counter in a guest that measures.
         unsafe { alloclab_count_begin() };
         // SAFETY: The device is bound, and stays so while `self` lives.
-        if unsafe { alloclab_pairs_begin(as_raw(dev)) } {
+        if unsafe { alloclab_pairs_begin(as_raw(&dev)) } {
             Ok(Self(dev))
         } else {
             Err(ENOMEM)
@@ -77,7 +77,7 @@ macro_rules! pairs {
                 /// Carries out the pair for `size` bytes. Sleeps.
                 pub(crate) fn $name(&self, size: usize) -> u32 {
                     // SAFETY: The device is bound, and what it allocates from is there.
-                    unsafe { $symbol(as_raw(self.0), size) }
+                    unsafe { $symbol(as_raw(&self.0), size) }
                 }
             )*
         }

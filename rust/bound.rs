@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bound device, for callbacks that only run while the device is bound.
+//! The bound device, and what is kept for it while it is bound.
 //!
 //! C header: [`include/linux/device.h`](srctree/include/linux/device.h)
 
@@ -14,8 +14,7 @@ use kernel::{
     },
     ffi::c_char,
     prelude::*,
-    str::CStr,
-    sync::aref::ARef, //
+    str::CStr, //
 };
 
 use super::flag::Flag;
@@ -26,68 +25,62 @@ extern "C" {
     fn alloclab_dev_name(dev: *const bindings::device) -> *const c_char;
 }
 
-/// A device that stays bound for as long as this value lives.
+/// A device that stays bound for `'bound`.
+///
+/// It is `&'bound Device<Bound>`, which may be sent to another thread on every kernel version.
 ///
 /// # Invariants
 ///
-/// The device is bound.
-pub(crate) struct BoundDevice(ARef<Device>);
+/// The device is bound for `'bound`.
+#[derive(Clone, Copy)]
+pub(crate) struct BoundDevice<'bound>(&'bound Device);
 
-impl BoundDevice {
-    /// Takes a reference to `dev` that outlives the caller.
-    ///
-    /// # Safety
-    ///
-    /// The returned value, and all that are made of it, must be dropped before the device is
-    /// unbound.
-    pub(crate) unsafe fn new(dev: &Device<Bound>) -> Self {
-        let dev: &Device = dev;
-        // INVARIANT: `dev` is bound now, and by the safety requirements until the value is gone.
-        Self(dev.into())
-    }
-}
-
-impl BoundDevice {
-    /// Returns another value for the same device, for what must not outlive its being bound.
-    ///
-    /// What gets it must live in the driver data, where [`BoundDevice::new`] wants all of them: see
-    /// [`Driver`], on which that rests.
-    ///
-    /// [`Driver`]: super::platform::Driver
-    pub(super) fn share(&self) -> Self {
-        // INVARIANT: The safety requirements of `new` hold for this value too.
-        Self(self.0.clone())
+impl<'bound> BoundDevice<'bound> {
+    /// Makes it of the reference that the `kernel` crate gives.
+    pub(crate) fn new(dev: &'bound Device<Bound>) -> Self {
+        // INVARIANT: A `Device<Bound>` is bound for as long as it is borrowed.
+        Self(dev)
     }
 
     /// Returns the pointer for C.
-    pub(super) fn as_raw(&self) -> *mut bindings::device {
+    pub(super) fn as_raw(self) -> *mut bindings::device {
         // CAST: `Device` is a transparent wrapper of `struct device`.
-        core::ptr::from_ref::<Device>(&self.0).cast_mut().cast()
+        core::ptr::from_ref(self.0).cast_mut().cast()
     }
 
     /// Returns the mask of the addresses that the device can reach.
-    pub(crate) fn dma_mask(&self) -> u64 {
-        // SAFETY: The device is valid, as `self` has a reference to it.
+    pub(crate) fn dma_mask(self) -> u64 {
+        // SAFETY: The device is valid, as `self` borrows it.
         unsafe { alloclab_dma_mask(self.as_raw()) }
     }
 
     /// Returns the device's name, as the kernel log shows it.
-    pub(crate) fn name(&self) -> &CStr {
+    pub(crate) fn name(self) -> &'bound CStr {
         // SAFETY:
-        // - The device is valid, as `self` has a reference to it.
+        // - The device is valid, as `self` borrows it.
         // - The name is terminated, and it does not change while the device is bound.
         unsafe { CStr::from_char_ptr(alloclab_dev_name(self.as_raw())) }
     }
 }
 
-impl Deref for BoundDevice {
+impl Deref for BoundDevice<'_> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Self::Target {
-        // SAFETY: By the type invariants, the device is bound for as long as `self` lives, and the
-        // returned reference does not outlive `self`.
+        // SAFETY: By the type invariants, the device is bound for `'bound`, which the returned
+        // reference does not outlive.
         unsafe { self.0.as_bound() }
     }
+}
+
+/// What a driver keeps for one device: a type for each lifetime for which a device may be bound.
+///
+/// As the driver's callbacks are generic over the lifetime, nothing that they make of a
+/// [`BoundDevice`] can be kept in a `static`, or where else it would outlive the device's being
+/// bound.
+pub(crate) trait PerDevice: 'static {
+    /// The data for a device that is bound for `'bound`.
+    type Data<'bound>: Send + Sync + 'bound;
 }
 
 /// Data of a driver together with the device that it drives.
@@ -98,17 +91,20 @@ impl Deref for BoundDevice {
 ///
 /// [`Assembly`]: super::platform::Assembly
 #[pin_data]
-pub(crate) struct Attached<T> {
-    /// The driver's own data. Dropped before `dev`, so that its drop may use the device.
+pub(crate) struct Attached<'bound, T: PerDevice> {
+    /// The driver's own data.
     #[pin]
-    pub(crate) data: T,
+    pub(crate) data: T::Data<'bound>,
     /// The device.
-    pub(crate) dev: BoundDevice,
+    pub(crate) dev: BoundDevice<'bound>,
     closing: Flag,
 }
 
-impl<T> Attached<T> {
-    pub(super) fn new(dev: BoundDevice, data: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
+impl<'bound, T: PerDevice> Attached<'bound, T> {
+    pub(super) fn new(
+        dev: BoundDevice<'bound>,
+        data: impl PinInit<T::Data<'bound>, Error>,
+    ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             data <- data,
             dev,

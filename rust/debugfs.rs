@@ -37,7 +37,10 @@ use kernel::{
 };
 
 use super::{
-    bound::Attached,
+    bound::{
+        Attached,
+        PerDevice, //
+    },
     errno::Errno,
     flag::Flag, //
 };
@@ -87,21 +90,21 @@ pub(crate) struct Text<'a> {
 }
 
 /// Shows a file's content. Runs in the reader's context; may sleep.
-pub(crate) type Read<T> = fn(&Attached<T>, &SeqFile);
+pub(crate) type Read<T> = for<'bound> fn(&Attached<'bound, T>, &SeqFile);
 
 /// Carries out a write, all or nothing. Runs in the writer's context; may sleep.
 ///
 /// It must return soon once [`Attached::is_closing`] says so.
-pub(crate) type Write<T> = fn(&Attached<T>, Text<'_>) -> Result;
+pub(crate) type Write<T> = for<'bound> fn(&Attached<'bound, T>, Text<'_>) -> Result;
 
 /// One file, seen from the driver.
-pub(crate) struct File<T: 'static> {
+pub(crate) struct File<T: PerDevice> {
     pub(crate) name: &'static CStr,
     pub(crate) read: Option<Read<T>>,
     pub(crate) write: Option<Write<T>>,
 }
 
-impl<T: Send + Sync> File<T> {
+impl<T: PerDevice> File<T> {
     /// 0600, 0400 or 0200: a file is for its owner, root, alone.
     fn mode(&self) -> bindings::umode_t {
         let read = if self.read.is_some() { 0o400 } else { 0 };
@@ -183,27 +186,35 @@ impl Drop for Dir {
 }
 
 /// What a file's inode points to.
-struct Node<T: 'static> {
-    attached: Arc<Attached<T>>,
+struct Node<'bound, T: PerDevice> {
+    attached: Arc<Attached<'bound, T>>,
     file: &'static File<T>,
 }
 
 /// The files of one device in a directory of its own; dropping it removes them.
 ///
 /// The drop tells running operations that they are to end, and sleeps until they have.
-pub(crate) struct Files<T: Send + Sync + 'static> {
+pub(crate) struct Files<'bound, T: PerDevice> {
     // Dropped before `nodes`: after it nothing uses a node any more.
     dir: Option<Dir>,
-    nodes: KVec<Node<T>>,
-    attached: Arc<Attached<T>>,
+    nodes: KVec<Node<'bound, T>>,
+    attached: Arc<Attached<'bound, T>>,
 }
 
-impl<T: Send + Sync + 'static> Files<T> {
+impl<'bound, T: PerDevice> Files<'bound, T> {
     /// Makes the directory `top`/DEVICE with `files` in it. Sleeps.
     ///
     /// What cannot be made is logged and left out: the device works without it. Where the kernel
     /// has no debugfs or has it turned off, there is nothing to log.
-    pub(super) fn new(top: &CStr, files: &'static [File<T>], attached: Arc<Attached<T>>) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// The value must be dropped, and not forgotten, before the device is unbound.
+    pub(super) unsafe fn new(
+        top: &CStr,
+        files: &'static [File<T>],
+        attached: Arc<Attached<'bound, T>>,
+    ) -> Self {
         let nodes = Self::nodes(files, &attached).unwrap_or_else(|e| {
             dev_err!(attached.dev, "no debugfs files: {}\n", Errno(e));
             KVec::new()
@@ -228,7 +239,10 @@ impl<T: Send + Sync + 'static> Files<T> {
         files
     }
 
-    fn nodes(files: &'static [File<T>], attached: &Arc<Attached<T>>) -> Result<KVec<Node<T>>> {
+    fn nodes(
+        files: &'static [File<T>],
+        attached: &Arc<Attached<'bound, T>>,
+    ) -> Result<KVec<Node<'bound, T>>> {
         let mut nodes = KVec::with_capacity(files.len(), GFP_KERNEL)?;
         for file in files {
             let node = Node {
@@ -251,7 +265,8 @@ impl<T: Send + Sync + 'static> Files<T> {
             // - The name is terminated and `dir` is a directory of debugfs.
             // - The operations expect a `Node<T>` as the inode's data. `node` lies in a vector
             //   that is not changed any more and is dropped after the directory; debugfs lets no
-            //   operation but `release`, which does not use it, outlive that.
+            //   operation but `release`, which does not use it, outlive that. By the safety
+            //   requirements of `new`, that is before `'bound` ends.
             let made = from_err_ptr(unsafe {
                 alloclab_debugfs_create_file(
                     name.as_char_ptr(),
@@ -269,7 +284,7 @@ impl<T: Send + Sync + 'static> Files<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Drop for Files<T> {
+impl<T: PerDevice> Drop for Files<'_, T> {
     fn drop(&mut self) {
         self.attached.close();
     }
@@ -278,7 +293,7 @@ impl<T: Send + Sync + 'static> Drop for Files<T> {
 /// The C side of [`File`]: `seq_file` for reading, and the text of one write.
 struct Operations<T>(PhantomData<T>);
 
-impl<T: Send + Sync + 'static> Operations<T> {
+impl<T: PerDevice> Operations<T> {
     const WRITE: bindings::file_operations = bindings::file_operations {
         // CAST: `Opaque` is a transparent wrapper, and lets C change what it wraps.
         owner: (&raw const __this_module)
@@ -323,8 +338,9 @@ impl<T: Send + Sync + 'static> Operations<T> {
     /// To be called by `seq_read` only, for a file that [`Operations::open`] opened.
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
         // SAFETY: `single_open` stored the inode's data, a `Node<T>`; debugfs does not let it go
-        // away while an operation runs.
-        let node = unsafe { &*(*seq).private.cast::<Node<T>>() };
+        // away while an operation runs. Nobody is told for how long the device is bound: `read`
+        // takes any lifetime.
+        let node = unsafe { &*(*seq).private.cast::<Node<'_, T>>() };
 
         // SAFETY: `seq` is valid and only this thread uses it during the call.
         let seq = unsafe { SeqFile::from_raw(seq) };
@@ -348,7 +364,7 @@ impl<T: Send + Sync + 'static> Operations<T> {
         // `Node<T>`; debugfs does not let it go away while an operation runs.
         let node = unsafe {
             let seq = (*file).private_data.cast::<bindings::seq_file>();
-            &*(*seq).private.cast::<Node<T>>()
+            &*(*seq).private.cast::<Node<'_, T>>()
         };
 
         from_result(|| {

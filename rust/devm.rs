@@ -32,17 +32,17 @@ extern "C" {
 }
 
 /// A block of `devm_kmalloc`; dropping it is `devm_kfree`.
-pub(crate) struct DevmBlock {
+pub(crate) struct DevmBlock<'bound> {
     memory: Memory,
-    dev: BoundDevice,
+    dev: BoundDevice<'bound>,
     left: bool,
 }
 
-impl DevmBlock {
+impl<'bound> DevmBlock<'bound> {
     /// Allocates `size` bytes by `devm_kmalloc`.
     ///
     /// May sleep if `gfp` lets it. Returns `ENOMEM`.
-    pub(crate) fn new(dev: &BoundDevice, size: usize, gfp: Gfp) -> Result<Self> {
+    pub(crate) fn new(dev: BoundDevice<'bound>, size: usize, gfp: Gfp) -> Result<Self> {
         // SAFETY: By its type invariants, the device is bound.
         let block = unsafe { alloclab_devm_kmalloc(dev.as_raw(), size, gfp.bits()) };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
@@ -52,7 +52,7 @@ impl DevmBlock {
         let memory = unsafe { Memory::new(start, size, size, initialised(size, gfp)) };
         Ok(Self {
             memory,
-            dev: dev.share(),
+            dev,
             left: false,
         })
     }
@@ -63,7 +63,7 @@ impl DevmBlock {
     }
 }
 
-impl Owner for DevmBlock {
+impl Owner for DevmBlock<'_> {
     fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -73,7 +73,7 @@ impl Owner for DevmBlock {
     }
 }
 
-impl Drop for DevmBlock {
+impl Drop for DevmBlock<'_> {
     fn drop(&mut self) {
         if !self.left {
             // SAFETY: The block is of `devm_kmalloc` for this device, which is still bound and so

@@ -70,29 +70,34 @@ pub(super) fn without_warning(gfp: Gfp) -> Gfp {
 }
 
 /// Zeroed memory that the CPU and a device see alike; dropping it frees it.
-pub(crate) struct CoherentBuffer {
+pub(crate) struct CoherentBuffer<'bound> {
     memory: Memory,
-    // Dropped while the device is bound: it is made of a `BoundDevice`.
     coherent: compat::Owner,
+    // It frees the memory for the device, which must be bound then.
+    _dev: BoundDevice<'bound>,
 }
 
-impl CoherentBuffer {
+impl<'bound> CoherentBuffer<'bound> {
     /// Allocates `size` bytes for `dev`, always zeroed.
     ///
     /// May sleep if `gfp` lets it. Returns `EINVAL` for a size of 0, `ENOMEM` when there is no
     /// memory that the device can reach.
-    pub(crate) fn new(dev: &BoundDevice, size: usize, gfp: Gfp) -> Result<Self> {
+    pub(crate) fn new(dev: BoundDevice<'bound>, size: usize, gfp: Gfp) -> Result<Self> {
         if size == 0 {
             return Err(EINVAL);
         }
-        let (coherent, start) = compat::alloc(dev, size, without_warning(gfp).flags()?)?;
+        let (coherent, start) = compat::alloc(&dev, size, without_warning(gfp).flags()?)?;
         let start = NonNull::new(start).ok_or(ENOMEM)?;
         let usable = size.next_multiple_of(PAGE_SIZE);
 
         // SAFETY: The memory has `size` zeroed bytes, which nobody uses but through `memory` for
         // as long as `coherent` lives: a `ShownDmaAddress` cannot be given to a device.
         let memory = unsafe { Memory::new(start, size, usable, size) };
-        Ok(Self { memory, coherent })
+        Ok(Self {
+            memory,
+            coherent,
+            _dev: dev,
+        })
     }
 
     /// Returns the device's address of the first byte.
@@ -101,7 +106,7 @@ impl CoherentBuffer {
     }
 }
 
-impl Owner for CoherentBuffer {
+impl Owner for CoherentBuffer<'_> {
     fn memory(&self) -> &Memory {
         &self.memory
     }

@@ -67,22 +67,22 @@ pub(crate) struct Blocks {
 /// # Invariants
 ///
 /// `pool` is a pool of blocks of `bytes` bytes for `dev` that is ours alone.
-pub(crate) struct DmaPool {
+pub(crate) struct DmaPool<'bound> {
     pool: NonNull<c_void>,
     bytes: usize,
     // The pool needs it bound.
-    _dev: BoundDevice,
+    _dev: BoundDevice<'bound>,
 }
 
 // SAFETY: Pools may be used from any thread; they do their own locking.
-unsafe impl Send for DmaPool {}
+unsafe impl Send for DmaPool<'_> {}
 
 // SAFETY: As for `Send`.
-unsafe impl Sync for DmaPool {}
+unsafe impl Sync for DmaPool<'_> {}
 
-impl DmaPool {
+impl<'bound> DmaPool<'bound> {
     /// Makes a pool for `dev`. Sleeps. Returns `ENOMEM`, also for blocks that are not possible.
-    pub(crate) fn new(name: &CStr, dev: &BoundDevice, blocks: Blocks) -> Result<Arc<Self>> {
+    pub(crate) fn new(name: &CStr, dev: BoundDevice<'bound>, blocks: Blocks) -> Result<Arc<Self>> {
         // SAFETY: The name is terminated, and copied; the device is bound. The function checks the
         // numbers.
         let pool = unsafe {
@@ -100,13 +100,13 @@ impl DmaPool {
         let pool = Self {
             pool,
             bytes: blocks.bytes,
-            _dev: dev.share(),
+            _dev: dev,
         };
         Ok(Arc::new(pool, GFP_KERNEL)?)
     }
 }
 
-impl Drop for DmaPool {
+impl Drop for DmaPool<'_> {
     fn drop(&mut self) {
         // SAFETY: The pool is ours, its device is bound, and each block holds a reference: none is
         // left.
@@ -115,17 +115,17 @@ impl Drop for DmaPool {
 }
 
 /// A block of a pool; dropping it gives it back.
-pub(crate) struct DmaBlock {
+pub(crate) struct DmaBlock<'bound> {
     memory: Memory,
     address: DmaAddress,
-    pool: Arc<DmaPool>,
+    pool: Arc<DmaPool<'bound>>,
 }
 
-impl DmaBlock {
+impl<'bound> DmaBlock<'bound> {
     /// Allocates a block, of which `size` bytes are used, at most all.
     ///
     /// May sleep if `gfp` lets it. Returns `ENOMEM`.
-    pub(crate) fn new(pool: &Arc<DmaPool>, size: usize, gfp: Gfp) -> Result<Self> {
+    pub(crate) fn new(pool: &Arc<DmaPool<'bound>>, size: usize, gfp: Gfp) -> Result<Self> {
         let gfp = without_warning(gfp);
         let mut address: DmaAddress = 0;
         // SAFETY: By its type invariants the pool is valid; `address` is valid for a write.
@@ -151,7 +151,7 @@ impl DmaBlock {
     }
 }
 
-impl Owner for DmaBlock {
+impl Owner for DmaBlock<'_> {
     fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -161,7 +161,7 @@ impl Owner for DmaBlock {
     }
 }
 
-impl Drop for DmaBlock {
+impl Drop for DmaBlock<'_> {
     fn drop(&mut self) {
         // SAFETY: The block with this address is of this pool, ours, and not used any more.
         unsafe {

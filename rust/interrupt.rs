@@ -33,7 +33,7 @@ pub(crate) enum Wake {
 }
 
 /// The two halves of an interrupt handler.
-pub(crate) trait Halves: Send + Sync + 'static {
+pub(crate) trait Halves: Send + Sync {
     /// Runs in hard interrupt context, also with `threadirqs` and on `PREEMPT_RT`: must not sleep,
     /// nor take a lock that may sleep on `PREEMPT_RT`, such as a spinlock.
     ///
@@ -94,7 +94,10 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         line: Line,
         name: &'static CStr,
         halves: H,
-    ) -> impl PinInit<Self, Error> + 'a {
+    ) -> impl PinInit<Self, Error> + 'a
+    where
+        H: 'a,
+    {
         let nested = line.nested;
         let handler = Handler { halves, nested };
 

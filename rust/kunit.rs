@@ -7,8 +7,6 @@
 //!
 //! C header: [`include/kunit/device.h`](srctree/include/kunit/device.h)
 
-use core::mem::ManuallyDrop;
-
 use kernel::{
     bindings,
     device::{
@@ -49,14 +47,10 @@ extern "C" {
 pub(crate) struct TestDevice {
     test: *mut bindings::kunit,
     dev: *mut bindings::device,
-    bound: ManuallyDrop<BoundDevice>,
 }
 
 impl TestDevice {
     /// Registers a device for the running test. Sleeps. Returns `ENODEV` outside of a test.
-    ///
-    /// What is made of [`TestDevice::bound`] must be dropped first: a test keeps it in variables
-    /// that come later.
     pub(crate) fn new(name: &CStr) -> Result<Self> {
         // SAFETY: The function has no requirements; it returns null outside of a test.
         let test = unsafe { bindings::kunit_get_current_test() };
@@ -67,27 +61,20 @@ impl TestDevice {
         // SAFETY: `test` is the running test, the name is terminated and copied.
         let dev = from_err_ptr(unsafe { kunit_device_register(test, name.as_char_ptr()) })?;
 
-        // SAFETY: KUnit's bus has bound the device to KUnit's driver; the reference is short.
-        // CAST: `Device` is a transparent wrapper of `struct device`.
-        let bound = unsafe { &*dev.cast::<Device<Bound>>() };
-        // SAFETY: The drop drops it before it unregisters the device, and what the tests make of it
-        // they drop before.
-        let bound = ManuallyDrop::new(unsafe { BoundDevice::new(bound) });
-
         // INVARIANT: The device was registered for the running test.
-        Ok(Self { test, dev, bound })
+        Ok(Self { test, dev })
     }
 
     /// Returns the device.
-    pub(crate) fn bound(&self) -> &BoundDevice {
-        &self.bound
+    pub(crate) fn bound(&self) -> BoundDevice<'_> {
+        // SAFETY: By the type invariants, the device is bound; it is until `self` is dropped.
+        // CAST: `Device` is a transparent wrapper of `struct device`.
+        BoundDevice::new(unsafe { &*self.dev.cast::<Device<Bound>>() })
     }
 }
 
 impl Drop for TestDevice {
     fn drop(&mut self) {
-        // SAFETY: It is not used any more.
-        unsafe { ManuallyDrop::drop(&mut self.bound) };
         // SAFETY: By the type invariants, both are what `kunit_device_register` had.
         unsafe { kunit_device_unregister(self.test, self.dev) };
     }

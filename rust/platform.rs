@@ -2,8 +2,7 @@
 
 //! A platform driver with an interrupt and debugfs files, the same on every kernel version.
 //!
-//! It owns the order in which a device is put together and taken apart, on which the soundness of
-//! [`BoundDevice`] rests.
+//! It owns the order in which a device is put together and taken apart.
 //!
 //! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
 
@@ -37,7 +36,8 @@ pub(crate) use super::compat::of_device_table::form::of_device_table;
 use super::{
     bound::{
         Attached,
-        BoundDevice, //
+        BoundDevice,
+        PerDevice, //
     },
     compat::platform_driver::{
         form::{
@@ -70,12 +70,11 @@ extern "C" {
     fn alloclab_platform_device_unregister(pdev: *mut bindings::platform_device);
 }
 
-/// What a driver provides; `Self` is its data for one device.
+/// What a driver provides.
 ///
-/// Soundness rests on one thing that the compiler does not check, although the trait is safe to
-/// implement: what a driver makes of a [`BoundDevice`], a buffer for example, it must keep in
-/// `Self` and nowhere else, no `static` above all. `Self` is dropped while the device is bound.
-pub(crate) trait Driver: Sized + Send + Sync + 'static {
+/// What it makes of a [`BoundDevice`], a buffer for example, it can keep in its data and nowhere
+/// else: the callbacks are generic over how long the device is bound.
+pub(crate) trait Driver: PerDevice + Sized {
     /// The name of the driver, of its interrupts and of its debugfs directory.
     const NAME: &'static CStr;
 
@@ -96,65 +95,71 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
 
     /// Reads the node of `dev` and prepares the data. Sleeps.
     ///
-    /// It logs what is wrong with a node. For what it makes of `dev`, here and in the callbacks
-    /// below, see above.
-    fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>>;
+    /// It logs what is wrong with a node.
+    fn probe<'bound>(
+        dev: BoundDevice<'bound>,
+    ) -> Result<impl PinInit<Self::Data<'bound>, Error> + 'bound>;
 
     /// Called once everything is in place, with the line where there is one. Sleeps.
-    fn ready(&self, dev: &BoundDevice, line: Option<Line>);
+    fn ready<'bound>(data: &Self::Data<'bound>, dev: BoundDevice<'bound>, line: Option<Line>);
 
     /// The hard half of the interrupt: hard interrupt context, must not sleep.
-    fn hard(&self, dev: &BoundDevice) -> Wake;
+    fn hard<'bound>(data: &Self::Data<'bound>, dev: BoundDevice<'bound>) -> Wake;
 
     /// The thread half of the interrupt. May sleep.
     ///
     /// It must return soon once `is_closing` says so: unbind waits for it.
-    fn thread(&self, dev: &BoundDevice, is_closing: impl Fn() -> bool);
+    fn thread<'bound>(
+        data: &Self::Data<'bound>,
+        dev: BoundDevice<'bound>,
+        is_closing: impl Fn() -> bool,
+    );
 
     /// Called after the last of the other callbacks, with the device still bound. Sleeps.
-    fn unbind(&self, dev: &BoundDevice);
+    fn unbind<'bound>(data: &Self::Data<'bound>, dev: BoundDevice<'bound>);
 }
 
-impl<T: Driver> Halves for Arc<Attached<T>> {
+impl<T: Driver> Halves for Arc<Attached<'_, T>> {
     fn hard(&self) -> Wake {
-        self.data.hard(&self.dev)
+        T::hard(&self.data, self.dev)
     }
 
     fn thread(&self) {
-        self.data.thread(&self.dev, || self.is_closing());
+        T::thread(&self.data, self.dev, || self.is_closing());
     }
 }
 
 /// The last reference to a device's data; dropping it tells the driver first.
-struct Last<T: Driver>(Arc<Attached<T>>);
+struct Last<'bound, T: Driver>(Arc<Attached<'bound, T>>);
 
-impl<T: Driver> Drop for Last<T> {
+impl<T: Driver> Drop for Last<'_, T> {
     fn drop(&mut self) {
-        self.0.data.unbind(&self.0.dev);
+        T::unbind(&self.0.data, self.0.dev);
     }
 }
 
 /// The interrupt of a device.
-type DeviceInterrupt<'a, T> = Pin<KBox<Interrupt<'a, Arc<Attached<T>>>>>;
+type DeviceInterrupt<'bound, T> = Pin<KBox<Interrupt<'bound, Arc<Attached<'bound, T>>>>>;
 
 /// Everything that belongs to one bound device, dropped from top to bottom.
 ///
-/// The order is the proof of [`BoundDevice`]: no interrupt runs, then no file operation, and then
-/// the data goes, all while the driver core drops the driver data, before it releases devres.
-pub(crate) struct Assembly<'a, T: Driver> {
-    _interrupt: Option<DeviceInterrupt<'a, T>>,
-    _files: Files<T>,
-    last: Last<T>,
+/// The order is what lets the callbacks have `'bound` data: no interrupt runs, then no file
+/// operation, and then the data goes, all while the driver core drops the driver data, before it
+/// releases devres.
+pub(crate) struct Assembly<'bound, T: Driver> {
+    _interrupt: Option<DeviceInterrupt<'bound, T>>,
+    _files: Files<'bound, T>,
+    last: Last<'bound, T>,
 }
 
-impl<'a, T: Driver> Assembly<'a, T> {
+impl<'bound, T: Driver> Assembly<'bound, T> {
     /// Puts a device together; what is wrong is logged.
     ///
     /// # Safety
     ///
     /// The value must be dropped, and not forgotten, before the device is unbound.
-    unsafe fn new(pdev: &'a CoreDevice<'_>) -> Result<Self> {
-        let dev: &Device<Bound> = pdev.as_ref();
+    unsafe fn new(pdev: &'bound CoreDevice<'_>) -> Result<Self> {
+        let dev: &'bound Device<Bound> = pdev.as_ref();
 
         // SAFETY: No DMA memory has been allocated yet, so that none is made at the same time.
         unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<32>()) }
@@ -164,18 +169,16 @@ impl<'a, T: Driver> Assembly<'a, T> {
         let found = line::find(pdev)?;
         let line = found.as_ref().map(|(_, line)| *line);
 
-        // SAFETY: It, and what `T` makes of it, lives in `attached`, whose references are all
-        // dropped with this value, hence by the safety requirements before the device is unbound:
-        // driver data is dropped before devres is released. That `T` keeps nothing elsewhere is
-        // what `Driver` demands and no compiler checks: there the proof rests on reading `T`.
-        let bound = unsafe { BoundDevice::new(dev) };
-        let data = T::probe(&bound)?;
-        let attached = Arc::pin_init(Attached::new(bound.share(), data), GFP_KERNEL)?;
+        let dev = BoundDevice::new(dev);
+        let data = T::probe(dev)?;
+        let attached = Arc::pin_init(Attached::new(dev, data), GFP_KERNEL)?;
         let last = Last(attached.clone());
-        let files = Files::new(T::NAME, T::FILES, attached.clone());
+        // SAFETY: It becomes a field of this value, for which the caller promises the same, or is
+        // dropped here.
+        let files = unsafe { Files::new(T::NAME, T::FILES, attached.clone()) };
 
         let interrupt = found.map(|(request, line)| {
-            // SAFETY: It becomes a field of this value, or is dropped here.
+            // SAFETY: As for the files.
             let interrupt = unsafe { Interrupt::new(request, line, T::NAME, attached) };
             KBox::pin_init(interrupt, GFP_KERNEL).inspect_err(|e| {
                 if *e != EPROBE_DEFER {
@@ -185,7 +188,7 @@ impl<'a, T: Driver> Assembly<'a, T> {
         });
         let interrupt = interrupt.transpose()?;
 
-        last.0.data.ready(&last.0.dev, line);
+        T::ready(&last.0.data, dev, line);
         Ok(Self {
             _interrupt: interrupt,
             _files: files,

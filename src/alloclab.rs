@@ -29,7 +29,7 @@ mod preload;
 mod params;
 
 /// The module, as the macro below needs it named.
-type AlloclabModule = rust::platform::Module<lab::Lab>;
+type AlloclabModule = rust::platform::Module<lab::Alloclab>;
 
 kernel::prelude::module! {
     type: AlloclabModule,

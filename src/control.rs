@@ -12,7 +12,7 @@ use kernel::{
 };
 
 use crate::{
-    lab::Lab,
+    lab::Alloclab,
     method::Allocation,
     report::layout,
     rust::{
@@ -38,10 +38,10 @@ use crate::{
     }, //
 };
 
-type Device = Attached<Lab>;
+type Device<'bound> = Attached<'bound, Alloclab>;
 
 /// The files of a device's directory. doc/debugfs.md explains each.
-pub(crate) const FILES: &[File<Lab>] = &[
+pub(crate) const FILES: &[File<Alloclab>] = &[
     File {
         name: c_str!("method"),
         read: Some(|device, m| {
@@ -107,12 +107,12 @@ pub(crate) const FILES: &[File<Lab>] = &[
     },
 ];
 
-fn settings(device: &Device) -> Settings {
+fn settings(device: &Device<'_>) -> Settings {
     *device.data.bench.lock().toggle.plan().settings()
 }
 
 /// Takes off white space, a newline above all, and refuses what was too long to be looked at.
-fn trim<'a>(device: &Device, name: &str, text: &Text<'a>) -> Result<&'a [u8]> {
+fn trim<'a>(device: &Device<'_>, name: &str, text: &Text<'a>) -> Result<&'a [u8]> {
     let mut bytes = text.bytes;
     while let [b' ' | b'\t' | b'\n', rest @ ..] | [rest @ .., b' ' | b'\t' | b'\n'] = bytes {
         bytes = rest;
@@ -120,27 +120,27 @@ fn trim<'a>(device: &Device, name: &str, text: &Text<'a>) -> Result<&'a [u8]> {
 
     if text.cut {
         let too_long = Invalid::TooLong(TEXT_BYTES);
-        device.data.refuse(&device.dev, name, bytes, &too_long)?;
+        device.data.refuse(device.dev, name, bytes, &too_long)?;
     }
     Ok(bytes)
 }
 
 fn set(
-    device: &Device,
+    device: &Device<'_>,
     name: &str,
     text: Text<'_>,
     change: fn(&mut Settings, &[u8]) -> Result<(), Invalid>,
 ) -> Result {
     let bytes = trim(device, name, &text)?;
     let lab = &device.data;
-    lab.change(&device.dev, name, bytes, |settings| change(settings, bytes))
+    lab.change(device.dev, name, bytes, |settings| change(settings, bytes))
 }
 
-fn press(device: &Device, text: Text<'_>) -> Result {
+fn press(device: &Device<'_>, text: Text<'_>) -> Result {
     let bytes = trim(device, "press", &text)?;
     let presses = match parse_presses(bytes) {
         Ok(presses) => presses,
-        Err(invalid) => return device.data.refuse(&device.dev, "press", bytes, &invalid),
+        Err(invalid) => return device.data.refuse(device.dev, "press", bytes, &invalid),
     };
 
     for _ in 0..presses {
@@ -150,14 +150,14 @@ fn press(device: &Device, text: Text<'_>) -> Result {
         if current!().signal_pending() {
             return Err(EINTR);
         }
-        device.data.press(&device.dev);
+        device.data.press(device.dev);
         cond_resched();
     }
     Ok(())
 }
 
 /// Shows the label: the node's name where the node has no other, the device's without a node.
-fn show_label(device: &Device, m: &SeqFile) {
+fn show_label(device: &Device<'_>, m: &SeqFile) {
     match (&device.data.label, device.dev.fwnode()) {
         (Some(label), _) => seq_print!(m, "label: {}\n", BStr::from_bytes(label)),
         (None, Some(node)) => seq_print!(m, "label: {}\n", node.display_name()),
@@ -165,7 +165,7 @@ fn show_label(device: &Device, m: &SeqFile) {
     }
 }
 
-fn show_live(device: &Device, m: &SeqFile) {
+fn show_live(device: &Device<'_>, m: &SeqFile) {
     let bench = device.data.bench.lock();
     let Some(held) = bench.toggle.held() else {
         seq_print!(m, "none\n");
@@ -191,7 +191,7 @@ fn show_live(device: &Device, m: &SeqFile) {
 
 /// Shows the runs of the held pages: place of the first in the allocation, its page frame number,
 /// how many pages.
-fn show_pages(device: &Device, m: &SeqFile) {
+fn show_pages(device: &Device<'_>, m: &SeqFile) {
     let bench = device.data.bench.lock();
     let Some(held) = bench.toggle.held() else {
         seq_print!(m, "none\n");
@@ -206,7 +206,7 @@ fn show_pages(device: &Device, m: &SeqFile) {
     });
 }
 
-fn show_stats(device: &Device, m: &SeqFile) {
+fn show_stats(device: &Device<'_>, m: &SeqFile) {
     let lab = &device.data;
     // Before the lock: an edge that comes later has a press that is not carried out yet.
     let deferred = lab.deferred();

@@ -49,7 +49,10 @@ use crate::{
     preload::Preload,
     report::Event,
     rust::{
-        bound::BoundDevice,
+        bound::{
+            BoundDevice,
+            PerDevice, //
+        },
         context::{
             with_spinlocks,
             Place, //
@@ -85,42 +88,41 @@ const LINES_INTERVAL: Delta = Delta::from_secs(5);
 type Order = (Method, Request);
 
 /// What the lock protects.
-pub(crate) struct Bench {
-    pub(crate) toggle: Toggle<AnyAllocation>,
+pub(crate) struct Bench<'bound> {
+    pub(crate) toggle: Toggle<AnyAllocation<'bound>>,
     lines: LineLimit,
-    publisher: Publisher<Order, Outcome<AnyAllocation>>,
+    publisher: Publisher<Order, Outcome<AnyAllocation<'bound>>>,
 }
 
 /// One button with its toggle.
 #[pin_data]
-pub(crate) struct Lab {
+pub(crate) struct Lab<'bound> {
     pub(crate) button: Button,
     /// The label, where the node has one.
     pub(crate) label: Option<KVec<u8>>,
     #[pin]
-    pub(crate) bench: Mutex<Bench>,
-    taker: Taker<Order, Outcome<AnyAllocation>>,
+    pub(crate) bench: Mutex<Bench<'bound>>,
+    taker: Taker<Order, Outcome<AnyAllocation<'bound>>>,
     // Whether the settings ask for the hard half; written under the lock.
     hard: Flag,
     deferred: Atomic<u64>,
-    // Dropped after what may hold an allocation: it may lie in a state.
-    states: States,
+    states: States<'bound>,
 }
 
-impl Lab {
+impl<'bound> Lab<'bound> {
     /// Prepares a lab for `dev`. Sleeps.
     pub(crate) fn new(
-        dev: &BoundDevice,
+        dev: BoundDevice<'bound>,
         label: Option<KVec<u8>>,
         debounce: Delta,
         plan: Plan,
-        states: States,
+        states: States<'bound>,
     ) -> Result<impl PinInit<Self, Error>> {
         let (publisher, taker) = handover::new()?;
         let hard = plan.settings().context == Context::Hard;
         let mut bench = Bench {
             toggle: Toggle::new(plan)?,
-            lines: LineLimit::new(dev, LINES, LINES_INTERVAL)?,
+            lines: LineLimit::new(&dev, LINES, LINES_INTERVAL)?,
             publisher,
         };
         bench.offer();
@@ -140,12 +142,12 @@ impl Lab {
     ///
     /// In hard context, a press that finds the toggle empty and no other press waiting allocates
     /// here; any other waits for the thread.
-    pub(crate) fn edge(&self, dev: &BoundDevice) -> Wake {
+    pub(crate) fn edge(&self) -> Wake {
         // Without it nothing is ordered: who changes it withdraws the order first.
         let may_allocate = self.hard.get();
         let mut at_once = false;
         let wake = self.button.hard(Place::here(), || {
-            at_once = may_allocate && self.carry_out_order(dev);
+            at_once = may_allocate && self.carry_out_order();
             at_once
         });
 
@@ -159,33 +161,33 @@ impl Lab {
     ///
     /// On `PREEMPT_RT` nothing is ordered, as no settings may ask for the hard half there.
     #[inline(never)]
-    fn carry_out_order(&self, dev: &BoundDevice) -> bool {
+    fn carry_out_order(&self) -> bool {
         let Some(((method, request), job)) = self.taker.take() else {
             return false;
         };
-        let alloc = |place: &mut _| self.states.alloc(method, dev, &request, place);
+        let alloc = |place: &mut _| self.states.alloc(method, &request, place);
         job.complete(with_spinlocks(|| Outcome::of(method, request, alloc)));
         true
     }
 
     /// Logs what the hard half has allocated, and lets it allocate again. Sleeps.
-    pub(crate) fn settle(&self, dev: &BoundDevice) {
+    pub(crate) fn settle(&self, dev: BoundDevice<'_>) {
         self.with_bench(dev, |_| ());
     }
 
     /// Carries out one press and logs what happened. Sleeps.
-    pub(crate) fn press(&self, dev: &BoundDevice) {
+    pub(crate) fn press(&self, dev: BoundDevice<'_>) {
         self.with_bench(dev, |bench| {
             let is_shown = bench.lines.pass();
             let event = bench.toggle.press(is_shown, |method, request, place| {
-                self.states.alloc(method, dev, request, place)
+                self.states.alloc(method, request, place)
             });
             bench.log(dev, event);
         });
     }
 
     /// Does something under the lock, during which the hard half allocates nothing.
-    fn with_bench<T>(&self, dev: &BoundDevice, work: impl FnOnce(&mut Bench) -> T) -> T {
+    fn with_bench<T>(&self, dev: BoundDevice<'_>, work: impl FnOnce(&mut Bench<'bound>) -> T) -> T {
         let mut bench = self.bench.lock();
         bench.collect(dev);
         let result = work(&mut bench);
@@ -194,7 +196,7 @@ impl Lab {
     }
 
     /// Frees what is held and says so. Sleeps.
-    pub(crate) fn clear(&self, dev: &BoundDevice) {
+    pub(crate) fn clear(&self, dev: BoundDevice<'_>) {
         let mut bench = self.bench.lock();
         bench.collect(dev);
         // Logged past the limit: what is freed here must not go unsaid.
@@ -208,7 +210,7 @@ impl Lab {
     /// Sleeps. What is refused is logged with what is allowed.
     pub(crate) fn change(
         &self,
-        dev: &BoundDevice,
+        dev: BoundDevice<'_>,
         name: &str,
         text: &[u8],
         change: impl FnOnce(&mut Settings) -> Result<(), Invalid>,
@@ -232,7 +234,7 @@ impl Lab {
     /// Logs that `text`, written to the file `name`, is not valid, and returns its error. Sleeps.
     pub(crate) fn refuse(
         &self,
-        dev: &BoundDevice,
+        dev: BoundDevice<'_>,
         name: &str,
         text: &[u8],
         invalid: &Invalid,
@@ -250,7 +252,14 @@ impl Lab {
     }
 }
 
-impl Driver for Lab {
+/// The driver.
+pub(crate) struct Alloclab;
+
+impl PerDevice for Alloclab {
+    type Data<'bound> = Lab<'bound>;
+}
+
+impl Driver for Alloclab {
     const NAME: &'static CStr = c_str!("alloclab");
     const OF_ID_TABLE: of::IdTable<()> = TABLE;
     const FILES: &'static [File<Self>] = control::FILES;
@@ -265,7 +274,9 @@ impl Driver for Lab {
         params::button()
     }
 
-    fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>> {
+    fn probe<'bound>(
+        dev: BoundDevice<'bound>,
+    ) -> Result<impl PinInit<Lab<'bound>, Error> + 'bound> {
         let node = Node(dev);
         let debounce = node.debounce()?;
         let settings = node.settings()?;
@@ -283,12 +294,12 @@ impl Driver for Lab {
         Lab::new(dev, label, debounce, plan, states)
     }
 
-    fn ready(&self, dev: &BoundDevice, line: Option<Line>) {
-        let debounce_ms = self.button.debounce().as_millis();
-        let selection = self.bench.lock().toggle.plan().settings().selection;
+    fn ready(lab: &Lab<'_>, dev: BoundDevice<'_>, line: Option<Line>) {
+        let debounce_ms = lab.button.debounce().as_millis();
+        let selection = lab.bench.lock().toggle.plan().settings().selection;
 
         // The node's name, which is the label otherwise, begins the line already.
-        let (comma, label) = match &self.label {
+        let (comma, label) = match &lab.label {
             None => ("", &[][..]),
             Some(label) => (", label ", label.as_slice()),
         };
@@ -301,27 +312,27 @@ impl Driver for Lab {
         );
     }
 
-    fn hard(&self, dev: &BoundDevice) -> Wake {
-        self.edge(dev)
+    fn hard(lab: &Lab<'_>, _dev: BoundDevice<'_>) -> Wake {
+        lab.edge()
     }
 
-    fn thread(&self, dev: &BoundDevice, is_closing: impl Fn() -> bool) {
+    fn thread(lab: &Lab<'_>, dev: BoundDevice<'_>, is_closing: impl Fn() -> bool) {
         // What the hard half has carried out is logged by the first press, or here.
-        if !self.button.is_waiting() {
-            self.settle(dev);
+        if !lab.button.is_waiting() {
+            lab.settle(dev);
         }
         // When the device goes, presses that still wait go with it: there may be many, and each may
         // take long.
         let press = || {
             if !is_closing() {
-                self.press(dev);
+                lab.press(dev);
             }
         };
-        self.button.thread(press, fsleep);
+        lab.button.thread(press, fsleep);
     }
 
-    fn unbind(&self, dev: &BoundDevice) {
-        self.clear(dev);
+    fn unbind(lab: &Lab<'_>, dev: BoundDevice<'_>) {
+        lab.clear(dev);
     }
 }
 
@@ -337,7 +348,7 @@ impl fmt::Display for Wired {
     }
 }
 
-impl Bench {
+impl Bench<'_> {
     /// Lets the hard half carry out the next press, if it is to and if that one allocates.
     #[inline]
     fn offer(&mut self) {
@@ -357,14 +368,14 @@ impl Bench {
 
     /// Takes over what the hard half has allocated, and lets it allocate no more.
     #[inline]
-    fn collect(&mut self, dev: &BoundDevice) {
+    fn collect(&mut self, dev: BoundDevice<'_>) {
         if !self.publisher.is_closed() {
             self.collect_from_hard_half(dev);
         }
     }
 
     #[inline(never)]
-    fn collect_from_hard_half(&mut self, dev: &BoundDevice) {
+    fn collect_from_hard_half(&mut self, dev: BoundDevice<'_>) {
         if let Some(outcome) = self.publisher.withdraw() {
             let is_shown = self.lines.pass();
             let event = self.toggle.adopt(outcome, is_shown);
@@ -375,7 +386,7 @@ impl Bench {
     /// Logs what happened, if that is shown, and what there is to remark: each line that the limit
     /// lets pass.
     #[inline]
-    fn log(&mut self, dev: &BoundDevice, event: Option<Event>) {
+    fn log(&mut self, dev: BoundDevice<'_>, event: Option<Event>) {
         if let Some(event) = event {
             show(dev, &event);
         }
@@ -395,7 +406,7 @@ impl Bench {
 
 /// Logs what happened.
 #[inline(never)]
-fn show(dev: &BoundDevice, event: &Event) {
+fn show(dev: BoundDevice<'_>, event: &Event) {
     match event {
         Event::Failed { .. } => dev_err!(dev, "{event}\n"),
         _ => dev_info!(dev, "{event}\n"),

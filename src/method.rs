@@ -49,13 +49,10 @@ mod prelude {
         Takes,
         Zeroes, //
     };
-    pub(super) use crate::rust::{
-        bound::BoundDevice,
-        gfp::{
-            Base,
-            Gfp,
-            Modifier, //
-        }, //
+    pub(super) use crate::rust::gfp::{
+        Base,
+        Gfp,
+        Modifier, //
     };
     pub(super) use kernel::prelude::*;
 }
@@ -376,22 +373,22 @@ pub(crate) trait Allocate {
     }
 
     /// Allocates. May sleep if the flags let it. Returns what the allocator returns.
-    fn alloc(dev: &BoundDevice, request: &Request) -> Result<Self::Allocation>;
+    fn alloc(request: &Request) -> Result<Self::Allocation>;
 }
 
-/// One way to allocate, from something that each device has: a cache, a pool.
+/// One way to allocate, for a device or from something that each device has: a cache, a pool.
 pub(crate) trait AllocateFrom {
     /// As [`Allocate::NAME`].
     const NAME: &'static str;
     /// As [`Allocate::RULES`].
     const RULES: Rules;
-    /// What it needs for each device.
-    type State: Send + Sync + 'static;
+    /// What it needs for each device; the device itself, if nothing else.
+    type State<'bound>: Send + Sync;
     /// What it returns.
-    type Allocation: Allocation;
+    type Allocation<'bound>: Allocation;
 
     /// Makes the state for a device. Sleeps.
-    fn setup(dev: &BoundDevice) -> Result<Self::State>;
+    fn setup(dev: BoundDevice<'_>) -> Result<Self::State<'_>>;
 
     /// As [`Allocate::check`].
     fn check(request: &Request) -> Result<(), Objection> {
@@ -399,17 +396,19 @@ pub(crate) trait AllocateFrom {
     }
 
     /// As [`Allocate::alloc`].
-    fn alloc(state: &Self::State, dev: &BoundDevice, request: &Request)
-        -> Result<Self::Allocation>;
+    fn alloc<'bound>(
+        state: &Self::State<'bound>,
+        request: &Request,
+    ) -> Result<Self::Allocation<'bound>>;
 }
 
 impl<M: Allocate> AllocateFrom for M {
     const NAME: &'static str = M::NAME;
     const RULES: Rules = M::RULES;
-    type State = ();
-    type Allocation = M::Allocation;
+    type State<'bound> = ();
+    type Allocation<'bound> = M::Allocation;
 
-    fn setup(_dev: &BoundDevice) -> Result {
+    fn setup(_dev: BoundDevice<'_>) -> Result {
         Ok(())
     }
 
@@ -417,8 +416,11 @@ impl<M: Allocate> AllocateFrom for M {
         M::check(request)
     }
 
-    fn alloc(_state: &(), dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
-        M::alloc(dev, request)
+    fn alloc<'bound>(
+        _state: &Self::State<'bound>,
+        request: &Request,
+    ) -> Result<Self::Allocation<'bound>> {
+        M::alloc(request)
     }
 }
 

@@ -47,7 +47,7 @@ const LABEL_BYTES: usize = 64;
 const DEFAULT_DEBOUNCE_MS: u32 = 5;
 
 /// The properties of a device's node, each optional; what is wrong with one is logged.
-pub(crate) struct Node<'a>(pub(crate) &'a BoundDevice);
+pub(crate) struct Node<'a>(pub(crate) BoundDevice<'a>);
 
 impl Node<'_> {
     /// Reads how long edges after an edge are bounces. Sleeps. Returns `EINVAL`.
@@ -76,7 +76,7 @@ impl Node<'_> {
     }
 
     fn read(&self, name: &CStr) -> Result<Option<Property>> {
-        Property::read(self.0, name)
+        Property::read(&self.0, name)
     }
 
     fn u32(&self, name: &CStr) -> Result<Option<u32>> {

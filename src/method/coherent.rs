@@ -2,8 +2,12 @@
 
 //! `dma_alloc_coherent`: memory that the CPU and a device see alike, always zeroed.
 
-use super::prelude::*;
+use super::{
+    prelude::*,
+    AllocateFrom, //
+};
 use crate::rust::{
+    bound::BoundDevice,
     dma::{
         CoherentBuffer,
         ShownDmaAddress, //
@@ -13,7 +17,7 @@ use crate::rust::{
 
 pub(crate) struct Coherent;
 
-impl Allocate for Coherent {
+impl AllocateFrom for Coherent {
     const NAME: &'static str = "coherent";
     const RULES: Rules = Rules {
         default_size: 1024,
@@ -21,14 +25,22 @@ impl Allocate for Coherent {
         zeroes: Zeroes::Always,
         ..Rules::KMALLOC
     };
-    type Allocation = CoherentBuffer;
+    type State<'bound> = BoundDevice<'bound>;
+    type Allocation<'bound> = CoherentBuffer<'bound>;
 
-    fn alloc(dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
-        CoherentBuffer::new(dev, request.size, request.gfp)
+    fn setup(dev: BoundDevice<'_>) -> Result<BoundDevice<'_>> {
+        Ok(dev)
+    }
+
+    fn alloc<'bound>(
+        dev: &Self::State<'bound>,
+        request: &Request,
+    ) -> Result<Self::Allocation<'bound>> {
+        CoherentBuffer::new(*dev, request.size, request.gfp)
     }
 }
 
-impl Particulars for CoherentBuffer {
+impl Particulars for CoherentBuffer<'_> {
     fn dma_address(&self) -> Option<ShownDmaAddress> {
         Some(self.dma_address())
     }

@@ -5,10 +5,12 @@
 
 use super::{
     prelude::*,
+    AllocateFrom,
     Ended,
     Reason, //
 };
 use crate::rust::{
+    bound::BoundDevice,
     devm::DevmBlock,
     limits::{
         Limit, //
@@ -18,7 +20,7 @@ use crate::rust::{
 
 pub(crate) struct Devm;
 
-impl Allocate for Devm {
+impl AllocateFrom for Devm {
     const NAME: &'static str = "devm";
     const RULES: Rules = Rules {
         limit: DEVM_MAX,
@@ -38,10 +40,18 @@ impl Allocate for Devm {
         },
         ..Rules::KMALLOC
     };
-    type Allocation = DevmBlock;
+    type State<'bound> = BoundDevice<'bound>;
+    type Allocation<'bound> = DevmBlock<'bound>;
 
-    fn alloc(dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
-        DevmBlock::new(dev, request.size, request.gfp.with(Modifier::Zero))
+    fn setup(dev: BoundDevice<'_>) -> Result<BoundDevice<'_>> {
+        Ok(dev)
+    }
+
+    fn alloc<'bound>(
+        dev: &Self::State<'bound>,
+        request: &Request,
+    ) -> Result<Self::Allocation<'bound>> {
+        DevmBlock::new(*dev, request.size, request.gfp.with(Modifier::Zero))
     }
 }
 
@@ -50,7 +60,7 @@ const DEVM_MAX: Limit = Limit::constant("KMALLOC_MAX_SIZE less a header", || {
     KMALLOC_MAX_SIZE.bytes().saturating_sub(128)
 });
 
-impl Particulars for DevmBlock {
+impl Particulars for DevmBlock<'_> {
     /// On unbind, the block is the device's to free.
     fn end(&mut self, why: Reason) -> Ended {
         match why {

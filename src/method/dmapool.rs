@@ -13,6 +13,7 @@ use super::{
     AllocateFrom, //
 };
 use crate::rust::{
+    bound::BoundDevice,
     dma::ShownDmaAddress,
     dma_pool,
     limits::Limit, //
@@ -26,18 +27,17 @@ impl AllocateFrom for Dmapool {
         limit: BLOCK,
         ..Rules::KMALLOC
     };
-    type State = Arc<dma_pool::DmaPool>;
-    type Allocation = dma_pool::DmaBlock;
+    type State<'bound> = Arc<dma_pool::DmaPool<'bound>>;
+    type Allocation<'bound> = dma_pool::DmaBlock<'bound>;
 
-    fn setup(dev: &BoundDevice) -> Result<Self::State> {
+    fn setup(dev: BoundDevice<'_>) -> Result<Self::State<'_>> {
         dma_pool::DmaPool::new(c_str!("alloclab"), dev, BLOCKS)
     }
 
-    fn alloc(
-        pool: &Self::State,
-        _dev: &BoundDevice,
+    fn alloc<'bound>(
+        pool: &Self::State<'bound>,
         request: &Request,
-    ) -> Result<Self::Allocation> {
+    ) -> Result<Self::Allocation<'bound>> {
         dma_pool::DmaBlock::new(pool, request.size, request.gfp)
     }
 }
@@ -50,7 +50,7 @@ const BLOCKS: dma_pool::Blocks = dma_pool::Blocks {
 
 const BLOCK: Limit = Limit::constant("block size", || BLOCKS.bytes);
 
-impl Particulars for dma_pool::DmaBlock {
+impl Particulars for dma_pool::DmaBlock<'_> {
     fn dma_address(&self) -> Option<ShownDmaAddress> {
         Some(self.dma_address())
     }

@@ -25,7 +25,7 @@ impl Allocate for Static {
     };
     type Allocation = FixedBuffer;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         let mut buffer = FixedBuffer::take(request.size)?;
         if request.gfp.has(Modifier::Zero) {
             buffer.bytes().fill(0);

@@ -17,7 +17,7 @@ impl Allocate for Kmalloc {
     const RULES: Rules = Rules::KMALLOC;
     type Allocation = KBuffer;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         KBuffer::new(request.size, request.gfp.flags()?)
     }
 }

@@ -39,7 +39,7 @@ impl Allocate for Krealloc {
     };
     type Allocation = Grown;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         Grown::new(request.size, request.gfp)
     }
 }

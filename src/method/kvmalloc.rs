@@ -26,7 +26,7 @@ impl Allocate for Kvmalloc {
     };
     type Allocation = Either;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         KVBuffer::new(request.size, request.gfp.flags()?).map(Either)
     }
 }

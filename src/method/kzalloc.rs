@@ -15,7 +15,7 @@ impl Allocate for Kzalloc {
     };
     type Allocation = KBuffer;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         KBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags()?)
     }
 }

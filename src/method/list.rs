@@ -49,7 +49,7 @@ impl Allocate for List {
     };
     type Allocation = Records;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Records> {
+    fn alloc(request: &Request) -> Result<Records> {
         Records::new(request)
     }
 }

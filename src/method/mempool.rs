@@ -12,6 +12,7 @@ use super::{
     AllocateFrom, //
 };
 use crate::rust::{
+    bound::BoundDevice,
     limits::Limit,
     mempool, //
 };
@@ -36,18 +37,17 @@ impl AllocateFrom for Mempool {
         },
         ..Rules::KMALLOC
     };
-    type State = Arc<mempool::Pool>;
-    type Allocation = mempool::Element;
+    type State<'bound> = Arc<mempool::Pool>;
+    type Allocation<'bound> = mempool::Element;
 
-    fn setup(_dev: &BoundDevice) -> Result<Self::State> {
+    fn setup(_dev: BoundDevice<'_>) -> Result<Self::State<'_>> {
         mempool::Pool::new(ELEMENT_BYTES, RESERVE)
     }
 
-    fn alloc(
-        pool: &Self::State,
-        _dev: &BoundDevice,
+    fn alloc<'bound>(
+        pool: &Self::State<'bound>,
         request: &Request,
-    ) -> Result<Self::Allocation> {
+    ) -> Result<Self::Allocation<'bound>> {
         mempool::Element::new(pool, request.size, request.gfp)
     }
 }

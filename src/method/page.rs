@@ -32,7 +32,7 @@ impl Allocate for Page {
     };
     type Allocation = HighPage;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<HighPage> {
+    fn alloc(request: &Request) -> Result<HighPage> {
         let mut page = HighPage::new(request.size, request.gfp)?;
         // Writes the poison, unless the page was zeroed.
         page.with_bytes(|_| ())?;

@@ -38,7 +38,7 @@ impl Allocate for Pages {
     };
     type Allocation = raw::Pages;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         raw::Pages::new(request.size, request.gfp)
     }
 }

@@ -32,7 +32,7 @@ impl Allocate for RawKmalloc {
         }
     }
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         raw::RawKmalloc::new(request.size, request.gfp)
     }
 }

@@ -15,7 +15,7 @@ impl Allocate for RawVmalloc {
     };
     type Allocation = raw::RawVmalloc;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         raw::RawVmalloc::new(request.size, request.gfp)
     }
 }

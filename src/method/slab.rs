@@ -13,6 +13,7 @@ use super::{
     AllocateFrom, //
 };
 use crate::rust::{
+    bound::BoundDevice,
     limits::Limit,
     slab::{
         self,
@@ -50,18 +51,17 @@ impl AllocateFrom for Slab {
         },
         ..Rules::KMALLOC
     };
-    type State = Arc<slab::Cache<Filled>>;
-    type Allocation = slab::Object<Filled>;
+    type State<'bound> = Arc<slab::Cache<Filled>>;
+    type Allocation<'bound> = slab::Object<Filled>;
 
-    fn setup(dev: &BoundDevice) -> Result<Self::State> {
+    fn setup(dev: BoundDevice<'_>) -> Result<Self::State<'_>> {
         slab::Cache::new(CString::try_from_fmt(fmt!("alloclab-{}", dev.name()))?)
     }
 
-    fn alloc(
-        cache: &Self::State,
-        _dev: &BoundDevice,
+    fn alloc<'bound>(
+        cache: &Self::State<'bound>,
         request: &Request,
-    ) -> Result<Self::Allocation> {
+    ) -> Result<Self::Allocation<'bound>> {
         slab::Object::new(cache, request.size, request.gfp)
     }
 }

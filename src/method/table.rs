@@ -65,13 +65,13 @@ macro_rules! dispatch {
         }
 
         /// What the methods need for one device.
-        pub(crate) struct States {
-            $($file: <$file::$method as AllocateFrom>::State,)*
+        pub(crate) struct States<'bound> {
+            $($file: <$file::$method as AllocateFrom>::State<'bound>,)*
         }
 
-        impl States {
+        impl<'bound> States<'bound> {
             /// Makes the states of all methods. Sleeps.
-            pub(crate) fn new(dev: &BoundDevice) -> Result<Self> {
+            pub(crate) fn new(dev: BoundDevice<'bound>) -> Result<Self> {
                 Ok(Self {
                     $($file: <$file::$method as AllocateFrom>::setup(dev)?,)*
                 })
@@ -82,15 +82,13 @@ macro_rules! dispatch {
             pub(crate) fn alloc(
                 &self,
                 method: Method,
-                dev: &BoundDevice,
                 request: &Request,
-                place: &mut Option<AnyAllocation>,
+                place: &mut Option<AnyAllocation<'bound>>,
             ) -> Result {
                 *place = Some(match method {
                     $(Method::$method => {
                         AnyAllocation::$method(<$file::$method as AllocateFrom>::alloc(
                             &self.$file,
-                            dev,
                             request,
                         )?)
                     })*
@@ -100,11 +98,11 @@ macro_rules! dispatch {
         }
 
         /// An allocation by any method: not boxed, as the box would be allocated by kmalloc.
-        pub(crate) enum AnyAllocation {
-            $($method(<$file::$method as AllocateFrom>::Allocation),)*
+        pub(crate) enum AnyAllocation<'bound> {
+            $($method(<$file::$method as AllocateFrom>::Allocation<'bound>),)*
         }
 
-        impl Allocation for AnyAllocation {
+        impl Allocation for AnyAllocation<'_> {
             fn facts(&self) -> Facts {
                 match self {
                     $(Self::$method(allocation) => Allocation::facts(allocation),)*

@@ -12,7 +12,7 @@ impl Allocate for Vmalloc {
     const RULES: Rules = Rules::VMALLOC;
     type Allocation = VBuffer;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         VBuffer::new(request.size, request.gfp.flags()?)
     }
 }

@@ -15,7 +15,7 @@ impl Allocate for Vzalloc {
     };
     type Allocation = VBuffer;
 
-    fn alloc(_dev: &BoundDevice, request: &Request) -> Result<Self::Allocation> {
+    fn alloc(request: &Request) -> Result<Self::Allocation> {
         VBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags()?)
     }
 }

@@ -34,7 +34,10 @@ use bench::{
     Pairs, //
 };
 use rust::{
-    bound::BoundDevice,
+    bound::{
+        BoundDevice,
+        PerDevice, //
+    },
     buffer::{
         KBuffer,
         KVBuffer,
@@ -91,10 +94,11 @@ const PAIRS: usize = 101;
 
 const SIZES: [usize; 4] = [64, 4 << 10, 64 << 10, 1 << 20];
 
-/// The device: nothing is left of what was measured.
-#[pin_data]
-struct Measured {
-    done: bool,
+/// The driver: nothing is left of what was measured.
+struct Measured;
+
+impl PerDevice for Measured {
+    type Data<'bound> = ();
 }
 
 impl Driver for Measured {
@@ -112,20 +116,20 @@ impl Driver for Measured {
         true
     }
 
-    fn probe(dev: &BoundDevice) -> Result<impl PinInit<Self, Error>> {
+    fn probe<'bound>(dev: BoundDevice<'bound>) -> Result<impl PinInit<(), Error> + 'bound> {
         measure(dev)?;
-        Ok(try_pin_init!(Self { done: true }))
+        Ok(Ok(()))
     }
 
-    fn ready(&self, _dev: &BoundDevice, _line: Option<Line>) {}
+    fn ready(_: &(), _dev: BoundDevice<'_>, _line: Option<Line>) {}
 
-    fn hard(&self, _dev: &BoundDevice) -> Wake {
+    fn hard(_: &(), _dev: BoundDevice<'_>) -> Wake {
         Wake::Nothing
     }
 
-    fn thread(&self, _dev: &BoundDevice, _is_closing: impl Fn() -> bool) {}
+    fn thread(_: &(), _dev: BoundDevice<'_>, _is_closing: impl Fn() -> bool) {}
 
-    fn unbind(&self, _dev: &BoundDevice) {}
+    fn unbind(_: &(), _dev: BoundDevice<'_>) {}
 }
 
 /// Counts a pair: what `alloc` returns is dropped. Not inlined, as C's pairs are functions.
@@ -165,7 +169,7 @@ fn compare(name: &str, size: usize, rust: impl Fn() -> Option<u32>, c: impl Fn()
 const FLAGS: Flags = GFP_KERNEL;
 const GFP: Gfp = Gfp::KERNEL;
 
-fn measure(dev: &BoundDevice) -> Result {
+fn measure(dev: BoundDevice<'_>) -> Result {
     let c = Pairs::new(dev)?;
     let cache = &slab::Cache::<Object>::new(CString::try_from_fmt(fmt!("alloclab-pairs-rust"))?)?;
     let pool = &mempool::Pool::new(1024, 4)?;

@@ -30,27 +30,28 @@ use crate::{
     settings::Invalid, //
 };
 
-/// A device with the methods' states, dropped first.
-struct Bench {
-    states: States,
-    device: TestDevice,
+fn device() -> Result<TestDevice> {
+    TestDevice::new(c_str!("alloclab-test"))
 }
 
-impl Bench {
-    fn new() -> Result<Self> {
-        let device = TestDevice::new(c_str!("alloclab-test"))?;
+/// The methods' states for a device.
+struct Bench<'a> {
+    states: States<'a>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(device: &'a TestDevice) -> Result<Self> {
         let states = States::new(device.bound())?;
-        Ok(Self { states, device })
+        Ok(Self { states })
     }
 
-    fn alloc(&self, method: Method, size: usize, gfp: Gfp) -> Result<AnyAllocation> {
+    fn alloc(&self, method: Method, size: usize, gfp: Gfp) -> Result<AnyAllocation<'a>> {
         let context = Context::Thread;
         let request = Request { size, gfp, context };
         let allowed = method.check(&request);
         allowed.map_err(|objection| Invalid::Refused(method, objection).errno())?;
         let mut place = None;
-        self.states
-            .alloc(method, self.device.bound(), &request, &mut place)?;
+        self.states.alloc(method, &request, &mut place)?;
         place.ok_or(EINVAL)
     }
 
@@ -97,7 +98,7 @@ fn places(size: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Writes a pattern to the buffer and reads it back. A list is not made of bytes.
-fn write_and_read_back(method: Method, buffer: &mut AnyAllocation, size: usize) -> bool {
+fn write_and_read_back(method: Method, buffer: &mut AnyAllocation<'_>, size: usize) -> bool {
     let is_bytes = buffer.with_bytes(&mut |bytes| {
         for place in places(size) {
             if let Some(byte) = bytes.get_mut(place) {
@@ -115,13 +116,13 @@ fn write_and_read_back(method: Method, buffer: &mut AnyAllocation, size: usize) 
 }
 
 /// Whether an allocation with these flags can be written and read back.
-fn works(bench: &Bench, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
+fn works(bench: &Bench<'_>, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
     let mut buffer = bench.alloc(method, size, gfp)?;
     Ok(write_and_read_back(method, &mut buffer, size))
 }
 
 /// Whether memory is zero that had been dirtied by an allocation of the same size before.
-fn zeroed_after_use(bench: &Bench, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
+fn zeroed_after_use(bench: &Bench<'_>, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
     for _ in 0..8 {
         let mut buffer = bench.alloc(method, size, gfp)?;
         let mut zero = true;
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn every_method_writes_and_reads_back() -> Result {
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         for method in Method::ALL {
             for size in sizes(*method) {
                 let mut buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
@@ -162,7 +164,8 @@ mod tests {
 
     #[test]
     fn every_method_takes_its_flags() -> Result {
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         for method in Method::ALL {
             let takes = &method.rules().takes;
             let size = method.rules().default_size;
@@ -188,7 +191,8 @@ mod tests {
 
     #[test]
     fn every_method_takes_its_largest_size() -> Result {
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         for method in Method::ALL {
             let limit = &method.rules().limit;
             let size = if limit.fixed {
@@ -208,7 +212,8 @@ mod tests {
 
     #[test]
     fn every_method_refuses_none_and_too_much() -> Result {
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         for method in Method::ALL {
             let limit = method.rules().limit.bytes();
             for (size, errno) in [
@@ -227,7 +232,8 @@ mod tests {
 
     #[test]
     fn zeroed_memory_is_zero() -> Result {
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         for method in Method::ALL {
             let rules = method.rules();
             for size in sizes(*method) {
@@ -247,7 +253,8 @@ mod tests {
 
     #[test]
     fn methods_do_not_overlap() -> Result {
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         let mut buffers = KVec::new();
         for method in Method::ALL {
             for _ in 0..2 {
@@ -280,7 +287,8 @@ mod tests {
         /// many of list's small nodes as there are bytes here. There kmemleak finds what is lost.
         const KEPT_BY_KASAN: [Method; 2] = [Method::Mempool, Method::List];
 
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         for method in Method::ALL {
             if cfg!(CONFIG_KASAN) && KEPT_BY_KASAN.contains(method) {
                 continue;
@@ -303,7 +311,8 @@ mod tests {
 
     #[test]
     fn runs_cover_the_pages() -> Result {
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         for method in Method::ALL {
             for size in sizes(*method) {
                 let buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
@@ -330,7 +339,8 @@ mod tests {
 
     #[test]
     fn dma_memory_has_an_address_within_the_mask() -> Result {
-        let bench = Bench::new()?;
+        let device = device()?;
+        let bench = Bench::new(&device)?;
         for method in Method::ALL {
             let size = method.rules().default_size;
             let facts = bench.alloc(*method, size, Gfp::KERNEL)?.facts();

@@ -41,19 +41,14 @@ fn request(size: usize) -> Request {
     }
 }
 
-/// The remarks of an allocation, one a line.
 /// Allocates with a method for the test's device.
-fn alloc(
-    states: &States,
-    method: Method,
-    device: &TestDevice,
-    request: &Request,
-) -> Result<AnyAllocation> {
+fn alloc<'a>(states: &States<'a>, method: Method, request: &Request) -> Result<AnyAllocation<'a>> {
     let mut place = None;
-    states.alloc(method, device.bound(), request, &mut place)?;
+    states.alloc(method, request, &mut place)?;
     place.ok_or(EINVAL)
 }
 
+/// The remarks of an allocation, one a line.
 fn remarks(held: &impl Allocation) -> Result<KVec<CString>> {
     let mut lines = KVec::new();
     let mut result = Ok(());
@@ -133,7 +128,7 @@ mod tests {
     fn krealloc_tells_its_steps() -> Result {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
         let states = States::new(device.bound())?;
-        let held = alloc(&states, Method::Krealloc, &device, &request(1000))?;
+        let held = alloc(&states, Method::Krealloc, &request(1000))?;
 
         let lines = remarks(&held)?;
         assert_eq!(lines.len(), 1);
@@ -154,7 +149,7 @@ mod tests {
             // More than kmalloc has.
             (KMALLOC_MAX_SIZE.bytes() + 1, c_str!("got vmalloc memory")),
         ] {
-            let held = alloc(&states, Method::Kvmalloc, &device, &request(size))?;
+            let held = alloc(&states, Method::Kvmalloc, &request(size))?;
             let lines = remarks(&held)?;
             assert_eq!(lines.len(), 1);
             assert!(lines[0].to_bytes() == line.to_bytes());
@@ -206,7 +201,7 @@ mod tests {
         // Three records, and twice as many.
         for records in [3, 6] {
             let request = request(size / 3 * records);
-            let held = alloc(&states, Method::List, &device, &request)?;
+            let held = alloc(&states, Method::List, &request)?;
             let lines = remarks(&held)?;
             assert_eq!(lines.len(), records);
 
@@ -227,7 +222,7 @@ mod tests {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
         let states = States::new(device.bound())?;
         let size = Method::List.rules().limit.bytes();
-        let held = alloc(&states, Method::List, &device, &request(size))?;
+        let held = alloc(&states, Method::List, &request(size))?;
         assert_eq!(held.facts().size, size);
         drop(held);
         Ok(())
@@ -242,7 +237,7 @@ mod tests {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
         let states = States::new(device.bound())?;
         for _ in 0..BLOCKS {
-            let mut held = alloc(&states, Method::Devm, &device, &request(BLOCK_BYTES))?;
+            let mut held = alloc(&states, Method::Devm, &request(BLOCK_BYTES))?;
             assert!(held.end(Reason::Unbind) == Ended::Left);
         }
         let left = before.saturating_sub(free_bytes());
@@ -264,7 +259,7 @@ mod tests {
         let states = States::new(device.bound())?;
         let before = free_bytes();
         for _ in 0..64 {
-            let mut held = alloc(&states, Method::Devm, &device, &request(BLOCK_BYTES))?;
+            let mut held = alloc(&states, Method::Devm, &request(BLOCK_BYTES))?;
             assert!(held.end(Reason::Press(2)) == Ended::Freed);
         }
         assert!(before.saturating_sub(free_bytes()) < 16 * BLOCK_BYTES);
