@@ -84,11 +84,23 @@ pub(crate) trait Driver: PerDevice + Sized {
     /// Its debugfs files.
     const FILES: &'static [File<Self>];
 
+    /// The addresses that its devices reach by DMA.
+    const DMA_MASK: DmaMask;
+
+    /// What users call the device of our own.
+    const OWN_DEVICE: &'static str;
+
     /// What lives from load to unload.
     type Load: Send + Sync;
 
     /// Prepares what lives from load to unload. Sleeps. An error refuses the load.
     fn load() -> Result<Self::Load>;
+
+    /// Logs what it means that its devices have no debugfs files. May sleep.
+    ///
+    /// The error is `ENODEV` where the kernel has no debugfs, `EPERM` where it is turned off, and
+    /// another where the directory cannot be made.
+    fn without_files(e: Error);
 
     /// Returns whether there is to be a device of our own, which has no node and no interrupt.
     fn wants_own_device() -> bool;
@@ -162,8 +174,10 @@ impl<'bound, T: Driver> Assembly<'bound, T> {
         let dev: &'bound Device<Bound> = pdev.as_ref();
 
         // SAFETY: No DMA memory has been allocated yet, so that none is made at the same time.
-        unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<32>()) }
-            .inspect_err(|e| dev_err!(dev, "no DMA with 32-bit addresses: {}\n", Errno(*e)))?;
+        unsafe { pdev.dma_set_mask_and_coherent(T::DMA_MASK) }.inspect_err(|e| {
+            let bits = T::DMA_MASK.value().count_ones();
+            dev_err!(dev, "no DMA with {bits}-bit addresses: {}\n", Errno(*e));
+        })?;
 
         // First, as it may have to wait for the controller, in silence.
         let found = line::find(pdev)?;
@@ -267,11 +281,11 @@ pub(crate) struct Module<T: Driver> {
 impl<T: Driver> kernel::Module for Module<T> {
     fn init(module: &'static ThisModule) -> Result<Self> {
         let load = T::load()?;
-        let directory = top_directory(T::NAME);
+        let directory = Dir::new(T::NAME).inspect_err(|e| T::without_files(*e)).ok();
         let registration =
             KBox::pin_init(driver::Registration::new(T::NAME, module), GFP_KERNEL)
                 .inspect_err(|e| pr_err!("the driver cannot be registered: {}\n", Errno(*e)))?;
-        let own_device = own_device::<T>(directory.is_some())?;
+        let own_device = own_device::<T>()?;
 
         // Last: devices are bound, and have files, before the registration is done or fails.
         debugfs::loaded();
@@ -285,29 +299,11 @@ impl<T: Driver> kernel::Module for Module<T> {
 }
 
 /// Makes the device of our own, if there is to be one.
-fn own_device<T: Driver>(has_files: bool) -> Result<Option<OwnDevice>> {
+fn own_device<T: Driver>() -> Result<Option<OwnDevice>> {
     if !T::wants_own_device() {
         return Ok(None);
     }
-    if !has_files {
-        pr_warn!("without debugfs, nothing can press a button that has no line\n");
-    }
-    let device = OwnDevice::new(T::NAME).inspect_err(|e| {
-        pr_err!("the button without a line cannot be made: {}\n", Errno(*e));
-    });
+    let device = OwnDevice::new(T::NAME)
+        .inspect_err(|e| pr_err!("{} cannot be made: {}\n", T::OWN_DEVICE, Errno(*e)));
     device.map(Some)
-}
-
-/// Makes the directory that the devices share. Without it they work, but have no files.
-fn top_directory(name: &'static CStr) -> Option<Dir> {
-    Dir::new(name)
-        .inspect_err(|e| {
-            let errno = Errno(*e);
-            if *e == ENODEV || *e == EPERM {
-                pr_info!("no debugfs ({errno}): the button works without its files\n");
-            } else {
-                pr_err!("debugfs: the directory cannot be made: {errno}\n");
-            }
-        })
-        .ok()
 }

@@ -8,6 +8,7 @@
 
 use kernel::{
     c_str,
+    dma::DmaMask,
     fmt,
     new_mutex,
     of,
@@ -58,6 +59,7 @@ use crate::{
             Place, //
         },
         debugfs::File,
+        errno::Errno,
         flag::Flag,
         handover::{
             self,
@@ -263,11 +265,25 @@ impl Driver for Alloclab {
     const NAME: &'static CStr = c_str!("alloclab");
     const OF_ID_TABLE: of::IdTable<()> = TABLE;
     const FILES: &'static [File<Self>] = control::FILES;
+    const DMA_MASK: DmaMask = DmaMask::new::<32>();
+    const OWN_DEVICE: &'static str = "the button without a line";
 
     type Load = Preload;
 
     fn load() -> Result<Preload> {
         Preload::new()
+    }
+
+    fn without_files(e: Error) {
+        let errno = Errno(e);
+        if e == ENODEV || e == EPERM {
+            pr_info!("no debugfs ({errno}): the button works without its files\n");
+        } else {
+            pr_err!("debugfs: the directory cannot be made: {errno}\n");
+        }
+        if params::button() {
+            pr_warn!("without debugfs, nothing can press a button that has no line\n");
+        }
     }
 
     fn wants_own_device() -> bool {

@@ -15,6 +15,7 @@
 use kernel::{
     alloc::Flags,
     c_str,
+    dma::DmaMask,
     of,
     prelude::*,
     str::{
@@ -105,12 +106,16 @@ impl Driver for Measured {
     const NAME: &'static CStr = c_str!("alloclab_pairs");
     const OF_ID_TABLE: of::IdTable<()> = &OF_TABLE;
     const FILES: &'static [File<Self>] = &[];
+    const DMA_MASK: DmaMask = DmaMask::new::<32>();
+    const OWN_DEVICE: &'static str = "the device that pairs are for";
 
     type Load = ();
 
     fn load() -> Result {
         Ok(())
     }
+
+    fn without_files(_: Error) {}
 
     fn wants_own_device() -> bool {
         true
