@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A buffer in the module's own image: there before anything is allocated, one for all.
+//! A buffer in the module's own image: there before anything is allocated, one holder at a time.
 
 use core::{
     cell::UnsafeCell,
@@ -17,64 +17,72 @@ use super::{
     }, //
 };
 
-/// The size of the buffer, in bytes.
-pub(crate) const BUFFER_BYTES: usize = 2048;
-
+/// A buffer of `N` bytes, to be made a `static`.
+///
 /// Aligned as every allocator's memory is, at least; `bytes` come first.
 ///
 /// # Invariants
 ///
 /// Only the thread that set `taken` uses the bytes, until it clears it.
 #[repr(C, align(8))]
-struct Shared {
-    bytes: UnsafeCell<[u8; BUFFER_BYTES]>,
+pub(crate) struct FixedBuffer<const N: usize> {
+    bytes: UnsafeCell<[u8; N]>,
     taken: Flag,
 }
 
 // SAFETY: By the type invariants, only one thread at a time uses the bytes.
-unsafe impl Sync for Shared {}
+unsafe impl<const N: usize> Sync for FixedBuffer<N> {}
 
-static BUFFER: Shared = Shared {
-    bytes: UnsafeCell::new([0; BUFFER_BYTES]),
-    taken: Flag::new(false),
-};
+impl<const N: usize> FixedBuffer<N> {
+    /// Makes a buffer, all zero, that nobody has.
+    pub(crate) const fn new() -> Self {
+        // INVARIANT: Nobody uses the bytes.
+        Self {
+            bytes: UnsafeCell::new([0; N]),
+            taken: Flag::new(false),
+        }
+    }
 
-/// The buffer, while it is taken; dropping it lets the next have it.
-pub(crate) struct FixedBuffer(Memory);
-
-impl FixedBuffer {
     /// Takes the buffer, of which `size` bytes are used, at most all.
     ///
     /// Any context. Returns `EBUSY` while somebody else has it.
-    pub(crate) fn take(size: usize) -> Result<Self> {
+    pub(crate) fn take(&'static self, size: usize) -> Result<Taken> {
         // INVARIANT: Who gets `false` has changed it.
-        if BUFFER.taken.test_and_set() {
+        if self.taken.test_and_set() {
             return Err(EBUSY);
         }
 
-        let start = NonNull::new(BUFFER.bytes.get().cast::<u8>()).ok_or(ENOMEM)?;
-        let size = size.min(BUFFER_BYTES);
-        // SAFETY: The buffer is initialised from the start, and by the invariants of `Shared` ours
-        // alone until `self` is dropped.
-        Ok(Self(unsafe {
-            Memory::new(start, size, BUFFER_BYTES, size)
-        }))
+        let start = NonNull::new(self.bytes.get().cast::<u8>()).ok_or(ENOMEM)?;
+        let size = size.min(N);
+        // SAFETY: The buffer is initialised from the start, and by the type invariants ours alone
+        // until `taken` is cleared, which the drop does.
+        let memory = unsafe { Memory::new(start, size, N, size) };
+        Ok(Taken {
+            memory,
+            taken: &self.taken,
+        })
     }
 }
 
-impl Owner for FixedBuffer {
+/// A buffer that is taken; dropping it lets the next have it.
+pub(crate) struct Taken {
+    memory: Memory,
+    taken: &'static Flag,
+}
+
+impl Owner for Taken {
     fn memory(&self) -> &Memory {
-        &self.0
+        &self.memory
     }
 
     fn bytes(&mut self) -> &mut [u8] {
-        self.0.bytes()
+        self.memory.bytes()
     }
 }
 
-impl Drop for FixedBuffer {
+impl Drop for Taken {
     fn drop(&mut self) {
         // INVARIANT: The bytes are not used any more.
-        BUFFER.taken.set(false);
+        self.taken.set(false);
     }
 }

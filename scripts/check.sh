@@ -183,7 +183,7 @@ check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
 check "doc: methods and flags" documented methods \
 	< <(printf '%s\n' doc/methods.md rust/gfp.rs src/method/table.rs src/method.rs \
-		rust/compat/vmalloc_gfp.rs rust/limits.rs rust/fixed.rs src/method/*.rs)
+		rust/compat/vmalloc_gfp.rs rust/limits.rs src/method/*.rs)
 check "doc: debugfs files" documented debugfs \
 	< <(printf '%s\n' doc/debugfs.md src/control.rs src/report.rs)
 check "doc: device-tree properties" documented properties \

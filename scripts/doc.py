@@ -125,7 +125,7 @@ class Methods:
     def value(self, text, name):
         """A field of a struct in the code of a method's file, or of the constant that it is."""
         while True:
-            for place in (f"{name}.{text}", f"rust/limits.{text}", f"rust/fixed.{text}", text):
+            for place in (f"{name}.{text}", f"rust/limits.{text}", text):
                 if place in self.known:
                     text = self.known[place]
                     break
@@ -174,11 +174,8 @@ class Methods:
         """A limit by the name that messages have for it; one of our own with its bytes."""
         told = re.search(r"\"(.*)\"", text)[1]
         place = re.search(r"\|\| (?:\w+(?:::|\.))*(\w+)\)$", text)
-        for stem in (name, "rust/fixed") if place else ():
-            number = re.search(rf"\b{place[1]}: (?:usize = )?(\d+)", self.files[stem])
-            if number:
-                return f"{told}, {number[1]}"
-        return told
+        number = place and re.search(rf"\b{place[1]}: (?:usize = )?(\d+)", self.files[name])
+        return f"{told}, {number[1]}" if number else told
 
     def rows(self):
         """A row for each method, in the order of the table."""

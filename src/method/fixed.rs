@@ -5,8 +5,8 @@
 use super::prelude::*;
 use crate::rust::{
     fixed::{
-        FixedBuffer, //
-        BUFFER_BYTES,
+        FixedBuffer,
+        Taken, //
     },
     limits::Limit,
     memory::Owner, //
@@ -14,19 +14,24 @@ use crate::rust::{
 
 pub(crate) struct Static;
 
+/// The size of the buffer, in bytes.
+const BYTES: usize = 2048;
+
+static BUFFER: FixedBuffer<BYTES> = FixedBuffer::new();
+
 impl Allocate for Static {
     const NAME: &'static str = "static";
     const RULES: Rules = Rules {
-        default_size: BUFFER_BYTES,
-        limit: BUFFER,
+        default_size: BYTES,
+        limit: SIZE,
         zeroes: Zeroes::Never,
         contiguous: false,
         ..Rules::KMALLOC
     };
-    type Allocation = FixedBuffer;
+    type Allocation = Taken;
 
     fn alloc(request: &Request) -> Result<Self::Allocation> {
-        let mut buffer = FixedBuffer::take(request.size)?;
+        let mut buffer = BUFFER.take(request.size)?;
         if request.gfp.has(Modifier::Zero) {
             buffer.bytes().fill(0);
         }
@@ -34,6 +39,6 @@ impl Allocate for Static {
     }
 }
 
-const BUFFER: Limit = Limit::constant("buffer size", || BUFFER_BYTES);
+const SIZE: Limit = Limit::constant("buffer size", || BYTES);
 
-impl Particulars for FixedBuffer {}
+impl Particulars for Taken {}
