@@ -21,7 +21,8 @@ use kernel::{
 
 use super::memory::{
     Memory,
-    Owner, //
+    Owned,
+    Release, //
 };
 
 /// A [`Buffer`] of physically contiguous memory, from `kmalloc`.
@@ -34,13 +35,17 @@ pub(crate) type VBuffer = Buffer<Vmalloc>;
 pub(crate) type KVBuffer = Buffer<KVmalloc>;
 
 /// A byte buffer from the allocator `A`; dropping it frees it.
-pub(crate) struct Buffer<A: Allocator> {
-    memory: Memory,
-    // Owns the memory, and has no elements: the memory is used through `memory` alone.
-    _bytes: Vec<u8, A>,
+pub(crate) type Buffer<A> = Owned<Bytes<A>>;
+
+/// What owns the memory, and has no elements: the memory is used through [`Memory`] alone.
+pub(crate) struct Bytes<A: Allocator>(#[expect(dead_code, reason = "dropped")] Vec<u8, A>);
+
+impl<A: Allocator> Release for Bytes<A> {
+    /// The vector's own drop, which comes next, gives it back.
+    unsafe fn release(&mut self, _memory: &Memory) {}
 }
 
-impl<A: Allocator> Buffer<A> {
+impl<A: Allocator> Owned<Bytes<A>> {
     /// Allocates `size` bytes, zeroed by the allocator if `flags` has `__GFP_ZERO`.
     ///
     /// May sleep if `flags` lets it. Returns `ENOMEM` when there is no memory, or when `size` is
@@ -54,21 +59,7 @@ impl<A: Allocator> Buffer<A> {
         let initialised = if flags.contains(__GFP_ZERO) { size } else { 0 };
 
         // SAFETY: The vector has `size` bytes of one of the two, zeroed because of the flag, and
-        // nobody uses them but through `memory`, for as long as the vector lives.
-        let memory = unsafe { Memory::allocated(start, size, initialised) };
-        Ok(Self {
-            memory,
-            _bytes: bytes,
-        })
-    }
-}
-
-impl<A: Allocator> Owner for Buffer<A> {
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.memory.bytes()
+        // nobody uses them but through the memory, for as long as the vector lives.
+        Ok(unsafe { Self::of(Memory::allocated(start, size, initialised), Bytes(bytes)) })
     }
 }

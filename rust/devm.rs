@@ -20,7 +20,8 @@ use super::{
     gfp::Gfp,
     memory::{
         Memory,
-        Owner, //
+        Owned,
+        Release, //
     },
     raw::initialised, //
 };
@@ -32,10 +33,22 @@ extern "C" {
 }
 
 /// A block of `devm_kmalloc`; dropping it is `devm_kfree`.
-pub(crate) struct DevmBlock<'bound> {
-    memory: Memory,
+pub(crate) type DevmBlock<'bound> = Owned<Devm<'bound>>;
+
+/// The device that a block goes back to.
+pub(crate) struct Devm<'bound> {
     dev: BoundDevice<'bound>,
     left: bool,
+}
+
+impl Release for Devm<'_> {
+    unsafe fn release(&mut self, memory: &Memory) {
+        if !self.left {
+            // SAFETY: By the safety requirements: the block is of `devm_kmalloc` for this device,
+            // which is still bound and so has not freed it.
+            unsafe { alloclab_devm_kfree(self.dev.as_raw(), memory.as_ptr()) };
+        }
+    }
 }
 
 impl<'bound> DevmBlock<'bound> {
@@ -49,36 +62,14 @@ impl<'bound> DevmBlock<'bound> {
 
         // SAFETY: The block has `size` bytes, zeroed if the flags say so. It is ours alone until
         // it is freed by the drop, or by the device, which stays bound while `self` lives.
-        let memory = unsafe { Memory::new(start, size, size, initialised(size, gfp)) };
-        Ok(Self {
-            memory,
-            dev,
-            left: false,
+        Ok(unsafe {
+            let memory = Memory::new(start, size, size, initialised(size, gfp));
+            Self::of(memory, Devm { dev, left: false })
         })
     }
 
     /// Has the drop leave the block to the device, which frees it when it is unbound.
     pub(crate) fn leave(&mut self) {
-        self.left = true;
-    }
-}
-
-impl Owner for DevmBlock<'_> {
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.memory.bytes()
-    }
-}
-
-impl Drop for DevmBlock<'_> {
-    fn drop(&mut self) {
-        if !self.left {
-            // SAFETY: The block is of `devm_kmalloc` for this device, which is still bound and so
-            // has not freed it, and it is not used any more.
-            unsafe { alloclab_devm_kfree(self.dev.as_raw(), self.memory.as_ptr()) };
-        }
+        self.source.left = true;
     }
 }

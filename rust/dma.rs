@@ -23,7 +23,8 @@ use super::{
     lockdown,
     memory::{
         Memory,
-        Owner, //
+        Owned,
+        Release, //
     }, //
 };
 
@@ -70,11 +71,18 @@ pub(super) fn without_warning(gfp: Gfp) -> Gfp {
 }
 
 /// Zeroed memory that the CPU and a device see alike; dropping it frees it.
-pub(crate) struct CoherentBuffer<'bound> {
-    memory: Memory,
-    coherent: compat::Owner,
-    // It frees the memory for the device, which must be bound then.
+pub(crate) type CoherentBuffer<'bound> = Owned<Coherent<'bound>>;
+
+/// What owns the memory.
+pub(crate) struct Coherent<'bound> {
+    owner: compat::Owner,
+    // The owner frees it for the device, which must be bound then.
     _dev: BoundDevice<'bound>,
+}
+
+impl Release for Coherent<'_> {
+    /// The owner's own drop, which comes next, gives it back.
+    unsafe fn release(&mut self, _memory: &Memory) {}
 }
 
 impl<'bound> CoherentBuffer<'bound> {
@@ -86,32 +94,19 @@ impl<'bound> CoherentBuffer<'bound> {
         if size == 0 {
             return Err(EINVAL);
         }
-        let (coherent, start) = compat::alloc(&dev, size, without_warning(gfp).flags()?)?;
+        let (owner, start) = compat::alloc(&dev, size, without_warning(gfp).flags()?)?;
         let start = NonNull::new(start).ok_or(ENOMEM)?;
         let usable = size.next_multiple_of(PAGE_SIZE);
 
-        // SAFETY: The memory has `size` zeroed bytes, which nobody uses but through `memory` for
-        // as long as `coherent` lives: a `ShownDmaAddress` cannot be given to a device.
-        let memory = unsafe { Memory::new(start, size, usable, size) };
-        Ok(Self {
-            memory,
-            coherent,
-            _dev: dev,
-        })
+        let source = Coherent { owner, _dev: dev };
+
+        // SAFETY: The memory has `size` zeroed bytes, which nobody else uses for as long as the
+        // owner lives: a `ShownDmaAddress` cannot be given to a device.
+        Ok(unsafe { Self::of(Memory::new(start, size, usable, size), source) })
     }
 
     /// Returns the device's address of the first byte.
     pub(crate) fn dma_address(&self) -> ShownDmaAddress {
-        ShownDmaAddress(compat::dma_address(&self.coherent))
-    }
-}
-
-impl Owner for CoherentBuffer<'_> {
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.memory.bytes()
+        ShownDmaAddress(compat::dma_address(&self.source.owner))
     }
 }

@@ -28,7 +28,8 @@ use super::{
     gfp::Gfp,
     memory::{
         Memory,
-        Owner, //
+        Owned,
+        Release, //
     },
     raw::initialised, //
 };
@@ -115,10 +116,19 @@ impl Drop for DmaPool<'_> {
 }
 
 /// A block of a pool; dropping it gives it back.
-pub(crate) struct DmaBlock<'bound> {
-    memory: Memory,
+pub(crate) type DmaBlock<'bound> = Owned<Place<'bound>>;
+
+/// Where a block goes back to.
+pub(crate) struct Place<'bound> {
     address: DmaAddress,
     pool: Arc<DmaPool<'bound>>,
+}
+
+impl Release for Place<'_> {
+    unsafe fn release(&mut self, memory: &Memory) {
+        // SAFETY: By the safety requirements: the block with this address is of this pool.
+        unsafe { alloclab_dma_pool_free(self.pool.pool.as_ptr(), memory.as_ptr(), self.address) };
+    }
 }
 
 impl<'bound> DmaBlock<'bound> {
@@ -135,37 +145,17 @@ impl<'bound> DmaBlock<'bound> {
         let size = size.min(pool.bytes);
 
         // SAFETY: By its type invariants, the pool's blocks have `pool.bytes` bytes. This one is
-        // zeroed if the flags say so, and ours alone until `self` is dropped: no device gets its
+        // zeroed if the flags say so, and ours alone until it is given back: no device gets its
         // address.
-        let memory = unsafe { Memory::new(start, size, pool.bytes, initialised(size, gfp)) };
-        Ok(Self {
-            memory,
-            address,
-            pool: pool.clone(),
+        Ok(unsafe {
+            let memory = Memory::new(start, size, pool.bytes, initialised(size, gfp));
+            let pool = pool.clone();
+            Self::of(memory, Place { address, pool })
         })
     }
 
     /// Returns the device's address of the first byte.
     pub(crate) fn dma_address(&self) -> ShownDmaAddress {
-        ShownDmaAddress::new(self.address)
-    }
-}
-
-impl Owner for DmaBlock<'_> {
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.memory.bytes()
-    }
-}
-
-impl Drop for DmaBlock<'_> {
-    fn drop(&mut self) {
-        // SAFETY: The block with this address is of this pool, ours, and not used any more.
-        unsafe {
-            alloclab_dma_pool_free(self.pool.pool.as_ptr(), self.memory.as_ptr(), self.address)
-        };
+        ShownDmaAddress::new(self.source.address)
     }
 }

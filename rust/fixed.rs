@@ -13,7 +13,8 @@ use super::{
     flag::Flag,
     memory::{
         Memory,
-        Owner, //
+        Owned,
+        Release, //
     }, //
 };
 
@@ -55,34 +56,17 @@ impl<const N: usize> FixedBuffer<N> {
         let start = NonNull::new(self.bytes.get().cast::<u8>()).ok_or(ENOMEM)?;
         let size = size.min(N);
         // SAFETY: The buffer is initialised from the start, and by the type invariants ours alone
-        // until `taken` is cleared, which the drop does.
-        let memory = unsafe { Memory::new(start, size, N, size) };
-        Ok(Taken {
-            memory,
-            taken: &self.taken,
-        })
+        // until `taken` is cleared, which gives it back.
+        Ok(unsafe { Taken::of(Memory::new(start, size, N, size), &self.taken) })
     }
 }
 
 /// A buffer that is taken; dropping it lets the next have it.
-pub(crate) struct Taken {
-    memory: Memory,
-    taken: &'static Flag,
-}
+pub(crate) type Taken = Owned<&'static Flag>;
 
-impl Owner for Taken {
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.memory.bytes()
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // INVARIANT: The bytes are not used any more.
-        self.taken.set(false);
+impl Release for &'static Flag {
+    unsafe fn release(&mut self, _memory: &Memory) {
+        // INVARIANT: By the safety requirements, the bytes are not used any more.
+        self.set(false);
     }
 }

@@ -60,6 +60,65 @@ pub(crate) trait Owner: Send {
     fn bytes(&mut self) -> &mut [u8];
 }
 
+/// Where memory goes back to; what is behind it is dropped after that.
+pub(crate) trait Release: Send {
+    /// Gives the memory back.
+    ///
+    /// # Safety
+    ///
+    /// The memory must be what [`Owned::of`] got together with `self`, and not be used any more.
+    unsafe fn release(&mut self, memory: &Memory);
+}
+
+/// Memory with where it goes back to; dropping it gives it back.
+///
+/// # Invariants
+///
+/// The memory is of `source`, and not given back yet.
+pub(crate) struct Owned<R: Release> {
+    memory: Memory,
+    pub(super) source: R,
+}
+
+impl<R: Release> Owned<R> {
+    /// Puts the two together.
+    ///
+    /// # Safety
+    ///
+    /// `memory` must be of `source`, and nobody else may give it back.
+    pub(super) unsafe fn of(memory: Memory, source: R) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self { memory, source }
+    }
+
+    /// Exchanges the memory for what it has become.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Owned::of`]; the memory so far must have been given back.
+    pub(super) unsafe fn replace(&mut self, memory: Memory) {
+        // INVARIANT: By the safety requirements.
+        self.memory = memory;
+    }
+}
+
+impl<R: Release> Owner for Owned<R> {
+    fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        self.memory.bytes()
+    }
+}
+
+impl<R: Release> Drop for Owned<R> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the memory is of `source`; after the drop nothing uses it.
+        unsafe { self.source.release(&self.memory) };
+    }
+}
+
 /// The bytes of an allocation. It does not own them: what owns them keeps it in a field.
 ///
 /// Nothing touches the bytes before the first call of [`Memory::bytes`], so that what is measured

@@ -20,7 +20,8 @@ use super::{
     gfp::Gfp,
     memory::{
         Memory,
-        Owner, //
+        Owned,
+        Release, //
     }, //
 };
 
@@ -77,9 +78,13 @@ impl Drop for Pool {
 }
 
 /// An element of a pool; dropping it gives it back.
-pub(crate) struct Element {
-    memory: Memory,
-    pool: Arc<Pool>,
+pub(crate) type Element = Owned<Arc<Pool>>;
+
+impl Release for Arc<Pool> {
+    unsafe fn release(&mut self, memory: &Memory) {
+        // SAFETY: By the safety requirements: the element is of this pool.
+        unsafe { alloclab_mempool_free(memory.as_ptr(), self.pool.as_ptr()) };
+    }
 }
 
 impl Element {
@@ -94,33 +99,12 @@ impl Element {
         let size = size.min(pool.bytes);
 
         // SAFETY: By its type invariants, the pool's elements have `pool.bytes` bytes. This one is
-        // ours alone until `self` is dropped.
-        let memory = unsafe { Memory::new(start, size, pool.bytes, 0) };
-        Ok(Self {
-            memory,
-            pool: pool.clone(),
-        })
+        // ours alone until it is given back.
+        Ok(unsafe { Self::of(Memory::new(start, size, pool.bytes, 0), pool.clone()) })
     }
 
     /// Returns the pool.
     pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-}
-
-impl Owner for Element {
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.memory.bytes()
-    }
-}
-
-impl Drop for Element {
-    fn drop(&mut self) {
-        // SAFETY: The element is of this pool, ours, and not used any more.
-        unsafe { alloclab_mempool_free(self.memory.as_ptr(), self.pool.pool.as_ptr()) };
+        &self.source
     }
 }

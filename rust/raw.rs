@@ -28,7 +28,9 @@ use super::{
     },
     memory::{
         Memory,
-        Owner, //
+        Owned,
+        Owner,
+        Release, //
     }, //
 };
 
@@ -51,7 +53,17 @@ pub(super) fn initialised(size: usize, gfp: Gfp) -> usize {
 }
 
 /// A block of `kmalloc`; dropping it is `kfree`.
-pub(crate) struct RawKmalloc(Memory);
+pub(crate) type RawKmalloc = Owned<Kmalloc>;
+
+/// Where blocks of `kmalloc` go back to.
+pub(crate) struct Kmalloc;
+
+impl Release for Kmalloc {
+    unsafe fn release(&mut self, memory: &Memory) {
+        // SAFETY: By the safety requirements: the block is of `kmalloc`.
+        unsafe { bindings::kfree(memory.as_ptr()) };
+    }
+}
 
 impl RawKmalloc {
     /// Allocates `size` bytes by `kmalloc`.
@@ -62,52 +74,46 @@ impl RawKmalloc {
         let block = unsafe { alloclab_kmalloc(size, gfp.bits()) };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
 
-        // SAFETY: The block has `size` bytes, zeroed if the flags say so, and is ours alone until
-        // `self` is dropped.
-        Ok(Self(unsafe {
-            Memory::allocated(start, size, initialised(size, gfp))
-        }))
+        // SAFETY: The block has `size` bytes, zeroed if the flags say so, is ours alone until it is
+        // given back, and is of `kmalloc`.
+        Ok(unsafe {
+            let memory = Memory::allocated(start, size, initialised(size, gfp));
+            Self::of(memory, Kmalloc)
+        })
     }
 
     /// Grows the block to `size` bytes by `krealloc`, keeping its content; returns if it moved.
     ///
     /// May sleep if `gfp` lets it. Returns `ENOMEM`, and then the block is as it was.
     pub(crate) fn grow(&mut self, size: usize, gfp: Gfp) -> Result<bool> {
-        let old = self.0.as_ptr();
-        let kept = self.0.bytes().len().min(size);
+        let kept = self.bytes().len().min(size);
+        let old = self.memory().as_ptr();
 
         // SAFETY: `old` is a block of `kmalloc` that is ours, and still is if null is returned.
         let block = unsafe { alloclab_krealloc(old, size, gfp.bits()) };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
 
         // SAFETY: The block has `size` bytes, of which the first `kept` are those of the old one,
-        // and is ours alone until `self` is dropped; the old one is gone.
-        self.0 = unsafe { Memory::allocated(start, size, kept) };
+        // and is ours alone until it is given back; the old one is gone.
+        unsafe { self.replace(Memory::allocated(start, size, kept)) };
         Ok(block != old)
-    }
-}
-
-impl Owner for RawKmalloc {
-    fn memory(&self) -> &Memory {
-        &self.0
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.0.bytes()
-    }
-}
-
-impl Drop for RawKmalloc {
-    fn drop(&mut self) {
-        // SAFETY: The block is of `kmalloc`, ours, and not used any more.
-        unsafe { bindings::kfree(self.0.as_ptr()) };
     }
 }
 
 /// An area of `vmalloc`; dropping it is `vfree`.
 ///
 /// The call comes from this module, which is what `/proc/vmallocinfo` names.
-pub(crate) struct RawVmalloc(Memory);
+pub(crate) type RawVmalloc = Owned<Vmalloc>;
+
+/// Where areas of `vmalloc` go back to.
+pub(crate) struct Vmalloc;
+
+impl Release for Vmalloc {
+    unsafe fn release(&mut self, memory: &Memory) {
+        // SAFETY: By the safety requirements: the area is of `__vmalloc`.
+        unsafe { vfree(memory.as_ptr()) };
+    }
+}
 
 impl RawVmalloc {
     /// Allocates `size` bytes by `__vmalloc`.
@@ -118,35 +124,26 @@ impl RawVmalloc {
         let area = unsafe { alloclab_vmalloc(size, gfp.bits()) };
         let start = NonNull::new(area.cast()).ok_or(ENOMEM)?;
 
-        // SAFETY: The area has `size` bytes, zeroed if the flags say so, and is ours alone until
-        // `self` is dropped.
-        Ok(Self(unsafe {
-            Memory::allocated(start, size, initialised(size, gfp))
-        }))
-    }
-}
-
-impl Owner for RawVmalloc {
-    fn memory(&self) -> &Memory {
-        &self.0
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.0.bytes()
-    }
-}
-
-impl Drop for RawVmalloc {
-    fn drop(&mut self) {
-        // SAFETY: The area is of `__vmalloc`, ours, and not used any more.
-        unsafe { vfree(self.0.as_ptr()) };
+        // SAFETY: The area has `size` bytes, zeroed if the flags say so, is ours alone until it is
+        // given back, and is of `__vmalloc`.
+        Ok(unsafe {
+            let memory = Memory::allocated(start, size, initialised(size, gfp));
+            Self::of(memory, Vmalloc)
+        })
     }
 }
 
 /// 2^order pages that follow each other in physical memory; dropping them is `free_pages`.
-pub(crate) struct Pages {
-    memory: Memory,
-    order: u32,
+pub(crate) type Pages = Owned<Order>;
+
+/// Where 2^order pages go back to.
+pub(crate) struct Order(u32);
+
+impl Release for Order {
+    unsafe fn release(&mut self, memory: &Memory) {
+        // SAFETY: By the safety requirements: the pages are of `__get_free_pages` with this order.
+        unsafe { alloclab_free_pages(memory.as_ptr(), self.0) };
+    }
 }
 
 impl Pages {
@@ -167,32 +164,16 @@ impl Pages {
         let pages = unsafe { alloclab_get_free_pages(gfp.bits(), order) };
         let start = NonNull::new(pages.cast()).ok_or(ENOMEM)?;
 
-        // SAFETY: The pages have at least `size` bytes, zeroed if the flags say so, and are ours
-        // alone until `self` is dropped.
-        let memory =
-            unsafe { Memory::new(start, size, PAGE_SIZE << order, initialised(size, gfp)) };
-        Ok(Self { memory, order })
+        // SAFETY: The pages have at least `size` bytes, zeroed if the flags say so, are ours alone
+        // until they are given back, and are of this order.
+        Ok(unsafe {
+            let memory = Memory::new(start, size, PAGE_SIZE << order, initialised(size, gfp));
+            Self::of(memory, Order(order))
+        })
     }
 
     /// Returns the order.
     pub(crate) fn order(&self) -> u32 {
-        self.order
-    }
-}
-
-impl Owner for Pages {
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.memory.bytes()
-    }
-}
-
-impl Drop for Pages {
-    fn drop(&mut self) {
-        // SAFETY: The pages are of `__get_free_pages` with this order, ours, and not used any more.
-        unsafe { alloclab_free_pages(self.memory.as_ptr(), self.order) };
+        self.source.0
     }
 }

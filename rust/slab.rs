@@ -28,7 +28,8 @@ use super::{
     gfp::Gfp,
     memory::{
         Memory,
-        Owner, //
+        Owned,
+        Release, //
     }, //
 };
 
@@ -125,9 +126,13 @@ impl<K> Drop for Cache<K> {
 }
 
 /// An object of a cache; dropping it gives it back.
-pub(crate) struct Object<K> {
-    memory: Memory,
-    cache: Arc<Cache<K>>,
+pub(crate) type Object<K> = Owned<Arc<Cache<K>>>;
+
+impl<K> Release for Arc<Cache<K>> {
+    unsafe fn release(&mut self, memory: &Memory) {
+        // SAFETY: By the safety requirements: the object is of this cache.
+        unsafe { alloclab_cache_free(self.cache.as_ptr(), memory.as_ptr()) };
+    }
 }
 
 impl<K: Kind> Object<K> {
@@ -141,33 +146,12 @@ impl<K: Kind> Object<K> {
         let size = size.min(K::BYTES);
 
         // SAFETY: The object has `K::BYTES` bytes, initialised by the constructor and by who had it
-        // before, and is ours alone until `self` is dropped.
-        let memory = unsafe { Memory::new(start, size, K::BYTES, size) };
-        Ok(Self {
-            memory,
-            cache: cache.clone(),
-        })
+        // before, and is ours alone until it is given back.
+        Ok(unsafe { Self::of(Memory::new(start, size, K::BYTES, size), cache.clone()) })
     }
 
     /// Returns the cache.
     pub(crate) fn cache(&self) -> &Cache<K> {
-        &self.cache
-    }
-}
-
-impl<K> Owner for Object<K> {
-    fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        self.memory.bytes()
-    }
-}
-
-impl<K> Drop for Object<K> {
-    fn drop(&mut self) {
-        // SAFETY: The object is of this cache, ours, and not used any more.
-        unsafe { alloclab_cache_free(self.cache.cache.as_ptr(), self.memory.as_ptr()) };
+        &self.source
     }
 }
