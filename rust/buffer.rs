@@ -35,17 +35,17 @@ pub(crate) type VBuffer = Buffer<Vmalloc>;
 pub(crate) type KVBuffer = Buffer<KVmalloc>;
 
 /// A byte buffer from the allocator `A`; dropping it frees it.
-pub(crate) type Buffer<A> = Owned<Bytes<A>>;
+pub(crate) type Buffer<A> = Owned<VecOwner<A>>;
 
 /// What owns the memory, and has no elements: the memory is used through [`Memory`] alone.
-pub(crate) struct Bytes<A: Allocator>(#[expect(dead_code, reason = "dropped")] Vec<u8, A>);
+pub(crate) struct VecOwner<A: Allocator>(#[expect(dead_code, reason = "dropped")] Vec<u8, A>);
 
-impl<A: Allocator> Release for Bytes<A> {
+impl<A: Allocator> Release for VecOwner<A> {
     /// The vector's own drop, which comes next, gives it back.
     unsafe fn release(&mut self, _memory: &Memory) {}
 }
 
-impl<A: Allocator> Owned<Bytes<A>> {
+impl<A: Allocator> Owned<VecOwner<A>> {
     /// Allocates `size` bytes, zeroed by the allocator if `flags` has `__GFP_ZERO`.
     ///
     /// May sleep if `flags` lets it. Returns `ENOMEM` when there is no memory, or when `size` is
@@ -60,6 +60,6 @@ impl<A: Allocator> Owned<Bytes<A>> {
 
         // SAFETY: The vector has `size` bytes of one of the two, zeroed because of the flag, and
         // nobody uses them but through the memory, for as long as the vector lives.
-        Ok(unsafe { Self::of(Memory::allocated(start, size, initialised), Bytes(bytes)) })
+        Ok(unsafe { Self::of(Memory::allocated(start, size, initialised), VecOwner(bytes)) })
     }
 }

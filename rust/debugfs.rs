@@ -186,7 +186,7 @@ impl Drop for Dir {
 }
 
 /// What a file's inode points to.
-struct Node<'bound, T: PerDevice> {
+struct Entry<'bound, T: PerDevice> {
     attached: Arc<Attached<'bound, T>>,
     file: &'static File<T>,
 }
@@ -195,9 +195,9 @@ struct Node<'bound, T: PerDevice> {
 ///
 /// The drop tells running operations that they are to end, and sleeps until they have.
 pub(crate) struct Files<'bound, T: PerDevice> {
-    // Dropped before `nodes`: after it nothing uses a node any more.
+    // Dropped before `entries`: after it nothing uses an entry any more.
     dir: Option<Dir>,
-    nodes: KVec<Node<'bound, T>>,
+    entries: KVec<Entry<'bound, T>>,
     attached: Arc<Attached<'bound, T>>,
 }
 
@@ -215,13 +215,13 @@ impl<'bound, T: PerDevice> Files<'bound, T> {
         files: &'static [File<T>],
         attached: Arc<Attached<'bound, T>>,
     ) -> Self {
-        let nodes = Self::nodes(files, &attached).unwrap_or_else(|e| {
+        let entries = Self::entries(files, &attached).unwrap_or_else(|e| {
             dev_err!(attached.dev, "no debugfs files: {}\n", Errno(e));
             KVec::new()
         });
         let dir = match Dir::within(top, attached.dev.name()) {
-            // What is in it is removed with it, so that there is none without nodes.
-            Ok(dir) if !nodes.is_empty() => Some(dir),
+            // What is in it is removed with it, so that there is none without entries.
+            Ok(dir) if !entries.is_empty() => Some(dir),
             Ok(_) => None,
             Err(e) => {
                 if e != ENODEV && e != EPERM {
@@ -232,26 +232,26 @@ impl<'bound, T: PerDevice> Files<'bound, T> {
         };
         let files = Self {
             dir,
-            nodes,
+            entries,
             attached,
         };
         files.create();
         files
     }
 
-    fn nodes(
+    fn entries(
         files: &'static [File<T>],
         attached: &Arc<Attached<'bound, T>>,
-    ) -> Result<KVec<Node<'bound, T>>> {
-        let mut nodes = KVec::with_capacity(files.len(), GFP_KERNEL)?;
+    ) -> Result<KVec<Entry<'bound, T>>> {
+        let mut entries = KVec::with_capacity(files.len(), GFP_KERNEL)?;
         for file in files {
-            let node = Node {
+            let entry = Entry {
                 attached: attached.clone(),
                 file,
             };
-            nodes.push(node, GFP_KERNEL)?;
+            entries.push(entry, GFP_KERNEL)?;
         }
-        Ok(nodes)
+        Ok(entries)
     }
 
     /// Makes the files in the directory, if there is one.
@@ -259,21 +259,21 @@ impl<'bound, T: PerDevice> Files<'bound, T> {
         let Some(dir) = &self.dir else {
             return;
         };
-        for node in self.nodes.iter() {
-            let name = node.file.name;
+        for entry in self.entries.iter() {
+            let name = entry.file.name;
             // SAFETY:
             // - The name is terminated and `dir` is a directory of debugfs.
-            // - The operations expect a `Node<T>` as the inode's data. `node` lies in a vector
+            // - The operations expect an `Entry<T>` as the inode's data. `entry` lies in a vector
             //   that is not changed any more and is dropped after the directory; debugfs lets no
             //   operation but `release`, which does not use it, outlive that. By the safety
             //   requirements of `new`, that is before `'bound` ends.
             let made = from_err_ptr(unsafe {
                 alloclab_debugfs_create_file(
                     name.as_char_ptr(),
-                    node.file.mode(),
+                    entry.file.mode(),
                     dir.0,
-                    core::ptr::from_ref(node).cast_mut().cast(),
-                    node.file.operations(),
+                    core::ptr::from_ref(entry).cast_mut().cast(),
+                    entry.file.operations(),
                 )
             });
             if let Err(e) = made {
@@ -327,26 +327,26 @@ impl<T: PerDevice> Operations<T> {
         }
 
         // SAFETY: debugfs passes a valid inode.
-        let node = unsafe { (*inode).i_private };
+        let entry = unsafe { (*inode).i_private };
 
         // SAFETY: debugfs passes a valid file that is being opened. `show` gets the inode's data.
-        unsafe { bindings::single_open(file, Some(Self::show), node) }
+        unsafe { bindings::single_open(file, Some(Self::show), entry) }
     }
 
     /// # Safety
     ///
     /// To be called by `seq_read` only, for a file that [`Operations::open`] opened.
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `single_open` stored the inode's data, a `Node<T>`; debugfs does not let it go
+        // SAFETY: `single_open` stored the inode's data, an `Entry<T>`; debugfs does not let it go
         // away while an operation runs. Nobody is told for how long the device is bound: `read`
         // takes any lifetime.
-        let node = unsafe { &*(*seq).private.cast::<Node<'_, T>>() };
+        let entry = unsafe { &*(*seq).private.cast::<Entry<'_, T>>() };
 
         // SAFETY: `seq` is valid and only this thread uses it during the call.
         let seq = unsafe { SeqFile::from_raw(seq) };
 
-        if let Some(read) = node.file.read {
-            read(&node.attached, seq);
+        if let Some(read) = entry.file.read {
+            read(&entry.attached, seq);
         }
         0
     }
@@ -361,14 +361,14 @@ impl<T: PerDevice> Operations<T> {
         _: *mut bindings::loff_t,
     ) -> isize {
         // SAFETY: `single_open` stored a `seq_file` in the file, and in it the inode's data, a
-        // `Node<T>`; debugfs does not let it go away while an operation runs.
-        let node = unsafe {
+        // `Entry<T>`; debugfs does not let it go away while an operation runs.
+        let entry = unsafe {
             let seq = (*file).private_data.cast::<bindings::seq_file>();
-            &*(*seq).private.cast::<Node<'_, T>>()
+            &*(*seq).private.cast::<Entry<'_, T>>()
         };
 
         from_result(|| {
-            let write = node.file.write.ok_or(EINVAL)?;
+            let write = entry.file.write.ok_or(EINVAL)?;
             let mut bytes = [0u8; TEXT_BYTES];
             let shown = len.min(TEXT_BYTES);
             let bytes = bytes.get_mut(..shown).ok_or(EINVAL)?;
@@ -381,7 +381,7 @@ impl<T: PerDevice> Operations<T> {
                 bytes,
                 cut: len > shown,
             };
-            write(&node.attached, text)?;
+            write(&entry.attached, text)?;
             Ok(isize::try_from(len)?)
         })
     }

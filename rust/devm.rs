@@ -33,15 +33,15 @@ extern "C" {
 }
 
 /// A block of `devm_kmalloc`; dropping it is `devm_kfree`.
-pub(crate) type DevmBlock<'bound> = Owned<Devm<'bound>>;
+pub(crate) type DevmBlock<'bound> = Owned<DevmKfree<'bound>>;
 
 /// The device that a block goes back to.
-pub(crate) struct Devm<'bound> {
+pub(crate) struct DevmKfree<'bound> {
     dev: BoundDevice<'bound>,
     left: bool,
 }
 
-impl Release for Devm<'_> {
+impl Release for DevmKfree<'_> {
     unsafe fn release(&mut self, memory: &Memory) {
         if !self.left {
             // SAFETY: By the safety requirements: the block is of `devm_kmalloc` for this device,
@@ -64,7 +64,7 @@ impl<'bound> DevmBlock<'bound> {
         // it is freed by the drop, or by the device, which stays bound while `self` lives.
         Ok(unsafe {
             let memory = Memory::new(start, size, size, initialised(size, gfp));
-            Self::of(memory, Devm { dev, left: false })
+            Self::of(memory, DevmKfree { dev, left: false })
         })
     }
 

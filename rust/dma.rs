@@ -71,16 +71,16 @@ pub(super) fn without_warning(gfp: Gfp) -> Gfp {
 }
 
 /// Zeroed memory that the CPU and a device see alike; dropping it frees it.
-pub(crate) type CoherentBuffer<'bound> = Owned<Coherent<'bound>>;
+pub(crate) type CoherentBuffer<'bound> = Owned<CoherentOwner<'bound>>;
 
 /// What owns the memory.
-pub(crate) struct Coherent<'bound> {
-    owner: compat::Owner,
+pub(crate) struct CoherentOwner<'bound> {
+    owner: compat::Raw,
     // The owner frees it for the device, which must be bound then.
     _dev: BoundDevice<'bound>,
 }
 
-impl Release for Coherent<'_> {
+impl Release for CoherentOwner<'_> {
     /// The owner's own drop, which comes next, gives it back.
     unsafe fn release(&mut self, _memory: &Memory) {}
 }
@@ -98,7 +98,7 @@ impl<'bound> CoherentBuffer<'bound> {
         let start = NonNull::new(start).ok_or(ENOMEM)?;
         let usable = size.next_multiple_of(PAGE_SIZE);
 
-        let source = Coherent { owner, _dev: dev };
+        let source = CoherentOwner { owner, _dev: dev };
 
         // SAFETY: The memory has `size` zeroed bytes, which nobody else uses for as long as the
         // owner lives: a `ShownDmaAddress` cannot be given to a device.

@@ -116,15 +116,15 @@ impl Drop for DmaPool<'_> {
 }
 
 /// A block of a pool; dropping it gives it back.
-pub(crate) type DmaBlock<'bound> = Owned<Place<'bound>>;
+pub(crate) type DmaBlock<'bound> = Owned<DmaPoolFree<'bound>>;
 
 /// Where a block goes back to.
-pub(crate) struct Place<'bound> {
+pub(crate) struct DmaPoolFree<'bound> {
     address: DmaAddress,
     pool: Arc<DmaPool<'bound>>,
 }
 
-impl Release for Place<'_> {
+impl Release for DmaPoolFree<'_> {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the block with this address is of this pool.
         unsafe { alloclab_dma_pool_free(self.pool.pool.as_ptr(), memory.as_ptr(), self.address) };
@@ -150,7 +150,7 @@ impl<'bound> DmaBlock<'bound> {
         Ok(unsafe {
             let memory = Memory::new(start, size, pool.bytes, initialised(size, gfp));
             let pool = pool.clone();
-            Self::of(memory, Place { address, pool })
+            Self::of(memory, DmaPoolFree { address, pool })
         })
     }
 

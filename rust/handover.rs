@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A place where a thread leaves an order for an interrupt handler, and the handler its result.
+//! A slot where a thread leaves an order for an interrupt handler, and the handler its result.
 //!
-//! There is one place for either. The handler never waits; the thread sleeps while the handler
+//! There is one slot for either. The handler never waits; the thread sleeps while the handler
 //! runs. It does what a lock would do that is taken with interrupts off, which Rust code
 //! cannot do before Linux 7.3, and keeps interrupts on.
 
@@ -25,13 +25,13 @@ use kernel::{
     }, //
 };
 
-/// Nothing is published: the place is the thread's.
+/// Nothing is published: the slot is the thread's.
 const CLOSED: i32 = 0;
-/// There is an order: the place is nobody's.
+/// There is an order: the slot is nobody's.
 const OPEN: i32 = 1;
-/// The handler carries out the order: the place is the handler's.
+/// The handler carries out the order: the slot is the handler's.
 const TAKEN: i32 = 2;
-/// There is a result: the place is the thread's.
+/// There is a result: the slot is the thread's.
 const DONE: i32 = 3;
 
 /// How long the thread sleeps while a handler is at it: longer than a handler takes, and so long
@@ -40,41 +40,41 @@ const NAP: Delta = Delta::from_micros(20);
 
 /// # Invariants
 ///
-/// - Who owns the place follows from `state`, as the states say.
+/// - Who owns the slot follows from `state`, as the states say.
 /// - Only the publisher changes `CLOSED` and `DONE`; only a job changes `TAKEN`.
-struct Place<O, R> {
+struct Slot<O, R> {
     state: Atomic<i32>,
     order: UnsafeCell<Option<O>>,
     result: UnsafeCell<Option<R>>,
 }
 
 // SAFETY: By the type invariants, one thread or handler at a time uses the cells.
-unsafe impl<O: Send, R: Send> Sync for Place<O, R> {}
+unsafe impl<O: Send, R: Send> Sync for Slot<O, R> {}
 
 /// The thread's side.
-pub(crate) struct Publisher<O, R>(Arc<Place<O, R>>);
+pub(crate) struct Publisher<O, R>(Arc<Slot<O, R>>);
 
 /// The handler's side.
-pub(crate) struct Taker<O, R>(Arc<Place<O, R>>);
+pub(crate) struct Taker<O, R>(Arc<Slot<O, R>>);
 
-/// Makes both sides of a place in which nothing is published. Sleeps. Returns `ENOMEM`.
+/// Makes both sides of a slot in which nothing is published. Sleeps. Returns `ENOMEM`.
 pub(crate) fn new<O: Send, R: Send>() -> Result<(Publisher<O, R>, Taker<O, R>)> {
-    let place = Arc::new(
-        Place {
+    let slot = Arc::new(
+        Slot {
             state: Atomic::new(CLOSED),
             order: UnsafeCell::new(None),
             result: UnsafeCell::new(None),
         },
         GFP_KERNEL,
     )?;
-    Ok((Publisher(place.clone()), Taker(place)))
+    Ok((Publisher(slot.clone()), Taker(slot)))
 }
 
 impl<O: Send, R: Send> Publisher<O, R> {
     /// Publishes an order. What was published or done before and not withdrawn is lost. Sleeps.
     pub(crate) fn publish(&mut self, order: O) {
         drop(self.withdraw());
-        // SAFETY: Nothing is published, and this is the only publisher: the place is ours.
+        // SAFETY: Nothing is published, and this is the only publisher: the slot is ours.
         unsafe { *self.0.order.get() = Some(order) };
         self.0.state.store(OPEN, Release);
     }
@@ -97,7 +97,7 @@ impl<O: Send, R: Send> Publisher<O, R> {
                     }
                 }
                 DONE => {
-                    // SAFETY: There is a result, and this is the only publisher: the place is ours.
+                    // SAFETY: There is a result, and this is the only publisher: the slot is ours.
                     let result = unsafe { (*self.0.result.get()).take() };
                     self.0.state.store(CLOSED, Relaxed);
                     return result;
@@ -116,19 +116,19 @@ impl<O: Send, R: Send> Taker<O, R> {
         self.0.state.cmpxchg(OPEN, TAKEN, Acquire).ok()?;
         let job = Job(&self.0);
 
-        // SAFETY: We changed the state to `TAKEN`: the place is ours.
+        // SAFETY: We changed the state to `TAKEN`: the slot is ours.
         let order = unsafe { (*self.0.order.get()).take() }?;
         Some((order, job))
     }
 }
 
 /// An order that was taken; dropping it without a result withdraws it.
-pub(crate) struct Job<'a, O, R>(&'a Place<O, R>);
+pub(crate) struct Job<'a, O, R>(&'a Slot<O, R>);
 
 impl<O, R> Job<'_, O, R> {
     /// Hands over the result. Any context; does not wait.
     pub(crate) fn complete(self, result: R) {
-        // SAFETY: The state is `TAKEN`, by us: the place is ours. What is overwritten is `None`,
+        // SAFETY: The state is `TAKEN`, by us: the slot is ours. What is overwritten is `None`,
         // as a result is taken out before the next order is published.
         unsafe { *self.0.result.get() = Some(result) };
         self.0.state.store(DONE, Release);

@@ -49,13 +49,13 @@ pub(crate) trait Halves: Send + Sync {
 }
 
 /// Adapts [`Halves`] to what the `kernel` crate calls.
-struct Handler<H> {
+struct MaybeNested<H> {
     halves: H,
     // The interrupt core calls no hard half of an interrupt that is nested in another's thread.
     nested: bool,
 }
 
-impl<H: Halves> threaded_irq::Handler for Handler<H> {
+impl<H: Halves> threaded_irq::Handler for MaybeNested<H> {
     fn hard(&self) -> ThreadedIrqReturn {
         match self.halves.hard() {
             Wake::Nothing => ThreadedIrqReturn::Handled,
@@ -77,7 +77,7 @@ impl<H: Halves> threaded_irq::Handler for Handler<H> {
 #[pin_data]
 pub(crate) struct Interrupt<'a, H: Halves> {
     #[pin]
-    registration: compat::Registration<'a, Handler<H>>,
+    registration: compat::Registration<'a, MaybeNested<H>>,
 }
 
 impl<'a, H: Halves> Interrupt<'a, H> {
@@ -99,7 +99,7 @@ impl<'a, H: Halves> Interrupt<'a, H> {
         H: 'a,
     {
         let nested = line.nested;
-        let handler = Handler { halves, nested };
+        let handler = MaybeNested { halves, nested };
 
         // Forced threading makes the request ONESHOT, which masks the line until the thread has
         // run: edges that come meanwhile are one to the handler.

@@ -53,19 +53,19 @@ pub(super) fn initialised(size: usize, gfp: Gfp) -> usize {
 }
 
 /// A block of `kmalloc`; dropping it is `kfree`.
-pub(crate) type RawKmalloc = Owned<Kmalloc>;
+pub(crate) type KmallocBlock = Owned<Kfree>;
 
 /// Where blocks of `kmalloc` go back to.
-pub(crate) struct Kmalloc;
+pub(crate) struct Kfree;
 
-impl Release for Kmalloc {
+impl Release for Kfree {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the block is of `kmalloc`.
         unsafe { bindings::kfree(memory.as_ptr()) };
     }
 }
 
-impl RawKmalloc {
+impl KmallocBlock {
     /// Allocates `size` bytes by `kmalloc`.
     ///
     /// May sleep if `gfp` lets it. Returns `ENOMEM`. A block of 0 bytes is one, too.
@@ -78,7 +78,7 @@ impl RawKmalloc {
         // given back, and is of `kmalloc`.
         Ok(unsafe {
             let memory = Memory::allocated(start, size, initialised(size, gfp));
-            Self::of(memory, Kmalloc)
+            Self::of(memory, Kfree)
         })
     }
 
@@ -103,19 +103,19 @@ impl RawKmalloc {
 /// An area of `vmalloc`; dropping it is `vfree`.
 ///
 /// The call comes from this module, which is what `/proc/vmallocinfo` names.
-pub(crate) type RawVmalloc = Owned<Vmalloc>;
+pub(crate) type VmallocArea = Owned<Vfree>;
 
 /// Where areas of `vmalloc` go back to.
-pub(crate) struct Vmalloc;
+pub(crate) struct Vfree;
 
-impl Release for Vmalloc {
+impl Release for Vfree {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the area is of `__vmalloc`.
         unsafe { vfree(memory.as_ptr()) };
     }
 }
 
-impl RawVmalloc {
+impl VmallocArea {
     /// Allocates `size` bytes by `__vmalloc`.
     ///
     /// May sleep. Returns `ENOMEM`, also for more than the machine has.
@@ -128,25 +128,25 @@ impl RawVmalloc {
         // given back, and is of `__vmalloc`.
         Ok(unsafe {
             let memory = Memory::allocated(start, size, initialised(size, gfp));
-            Self::of(memory, Vmalloc)
+            Self::of(memory, Vfree)
         })
     }
 }
 
 /// 2^order pages that follow each other in physical memory; dropping them is `free_pages`.
-pub(crate) type Pages = Owned<Order>;
+pub(crate) type ContiguousPages = Owned<FreePages>;
 
 /// Where 2^order pages go back to.
-pub(crate) struct Order(u32);
+pub(crate) struct FreePages(u32);
 
-impl Release for Order {
+impl Release for FreePages {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the pages are of `__get_free_pages` with this order.
         unsafe { alloclab_free_pages(memory.as_ptr(), self.0) };
     }
 }
 
-impl Pages {
+impl ContiguousPages {
     /// Returns the order of the smallest block that has `size` bytes.
     pub(crate) fn order_of(size: usize) -> u32 {
         size.div_ceil(PAGE_SIZE)
@@ -168,7 +168,7 @@ impl Pages {
         // until they are given back, and are of this order.
         Ok(unsafe {
             let memory = Memory::new(start, size, PAGE_SIZE << order, initialised(size, gfp));
-            Self::of(memory, Order(order))
+            Self::of(memory, FreePages(order))
         })
     }
 

@@ -20,8 +20,8 @@ use crate::{
             Owner, //
         },
         raw::{
-            RawKmalloc,
-            RawVmalloc, //
+            KmallocBlock,
+            VmallocArea, //
         }, //
     },
     settings::Invalid, //
@@ -29,8 +29,8 @@ use crate::{
 
 /// What the module's parameters ask for; dropping it frees it.
 pub(crate) struct Preload {
-    _kmalloc: Option<Loaded<RawKmalloc>>,
-    _vmalloc: Option<Loaded<RawVmalloc>>,
+    _kmalloc: Option<Loaded<KmallocBlock>>,
+    _vmalloc: Option<Loaded<VmallocArea>>,
 }
 
 impl Preload {
@@ -43,13 +43,13 @@ impl Preload {
                 "preload_kmalloc",
                 Method::RawKmalloc,
                 params::preload_kmalloc(),
-                RawKmalloc::new,
+                KmallocBlock::new,
             )?,
             _vmalloc: Loaded::new(
                 "preload_vmalloc",
                 Method::RawVmalloc,
                 params::preload_vmalloc(),
-                RawVmalloc::new,
+                VmallocArea::new,
             )?,
         })
     }

@@ -21,21 +21,17 @@ pub(crate) mod form {
     use kernel::dma::Coherent;
 
     /// The `kernel` crate's owner.
-    pub(crate) type Owner = Coherent<[u8]>;
+    pub(crate) type Raw = Coherent<[u8]>;
 
     /// Allocates zeroed memory; returns its first byte, too.
-    pub(crate) fn alloc(
-        dev: &Device<Bound>,
-        size: usize,
-        flags: Flags,
-    ) -> Result<(Owner, *mut u8)> {
-        let owner: Owner = Coherent::zeroed_slice(dev, size, flags)?;
+    pub(crate) fn alloc(dev: &Device<Bound>, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
+        let owner: Raw = Coherent::zeroed_slice(dev, size, flags)?;
         let start = owner.as_mut_ptr().cast();
         Ok((owner, start))
     }
 
     /// Returns the device's address of the first byte.
-    pub(crate) fn dma_address(owner: &Owner) -> DmaAddress {
+    pub(crate) fn dma_address(owner: &Raw) -> DmaAddress {
         owner.dma_address()
     }
 }
@@ -47,21 +43,17 @@ pub(crate) mod form {
     use kernel::dma::Coherent;
 
     /// The `kernel` crate's owner.
-    pub(crate) type Owner = Coherent<[u8]>;
+    pub(crate) type Raw = Coherent<[u8]>;
 
     /// Allocates zeroed memory; returns its first byte, too.
-    pub(crate) fn alloc(
-        dev: &Device<Bound>,
-        size: usize,
-        flags: Flags,
-    ) -> Result<(Owner, *mut u8)> {
-        let owner: Owner = Coherent::zeroed_slice(dev, size, flags)?;
+    pub(crate) fn alloc(dev: &Device<Bound>, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
+        let owner: Raw = Coherent::zeroed_slice(dev, size, flags)?;
         let start = owner.as_mut_ptr().cast();
         Ok((owner, start))
     }
 
     /// Returns the device's address of the first byte.
-    pub(crate) fn dma_address(owner: &Owner) -> DmaAddress {
+    pub(crate) fn dma_address(owner: &Raw) -> DmaAddress {
         owner.dma_handle()
     }
 }
@@ -76,21 +68,17 @@ pub(crate) mod form {
     };
 
     /// The `kernel` crate's owner.
-    pub(crate) type Owner = CoherentAllocation<u8>;
+    pub(crate) type Raw = CoherentAllocation<u8>;
 
     /// Allocates zeroed memory; returns its first byte, too.
-    pub(crate) fn alloc(
-        dev: &Device<Bound>,
-        size: usize,
-        flags: Flags,
-    ) -> Result<(Owner, *mut u8)> {
-        let mut owner = Owner::alloc_coherent(dev, size, flags | __GFP_ZERO)?;
+    pub(crate) fn alloc(dev: &Device<Bound>, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
+        let mut owner = Raw::alloc_coherent(dev, size, flags | __GFP_ZERO)?;
         let start = owner.start_ptr_mut();
         Ok((owner, start))
     }
 
     /// Returns the device's address of the first byte.
-    pub(crate) fn dma_address(owner: &Owner) -> DmaAddress {
+    pub(crate) fn dma_address(owner: &Raw) -> DmaAddress {
         owner.dma_handle()
     }
 }

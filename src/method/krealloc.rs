@@ -13,7 +13,7 @@ use crate::rust::{
         Memory,
         Owner, //
     },
-    raw::RawKmalloc, //
+    raw::KmallocBlock, //
 };
 
 pub(crate) struct Krealloc;
@@ -49,7 +49,7 @@ const START_BYTES: usize = 64;
 
 /// A block that was grown step by step.
 pub(crate) struct Grown {
-    block: RawKmalloc,
+    block: KmallocBlock,
     steps: u32,
     moves: u32,
 }
@@ -60,7 +60,7 @@ impl Grown {
     /// Returns `ENOMEM`, or `EIO` if the content was lost.
     fn new(size: usize, gfp: Gfp) -> Result<Self> {
         let mut grown = Self {
-            block: RawKmalloc::new(START_BYTES.min(size), gfp)?,
+            block: KmallocBlock::new(START_BYTES.min(size), gfp)?,
             steps: 0,
             moves: 0,
         };

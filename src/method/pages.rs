@@ -36,14 +36,14 @@ impl Allocate for Pages {
         },
         ..Rules::KMALLOC
     };
-    type Allocation = raw::Pages;
+    type Allocation = raw::ContiguousPages;
 
     fn alloc(request: &Request) -> Result<Self::Allocation> {
-        raw::Pages::new(request.size, request.gfp)
+        raw::ContiguousPages::new(request.size, request.gfp)
     }
 }
 
-impl Particulars for raw::Pages {
+impl Particulars for raw::ContiguousPages {
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("order: {}", self.order()));
     }

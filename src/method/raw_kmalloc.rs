@@ -18,7 +18,7 @@ impl Allocate for RawKmalloc {
         takes: Takes::SLAB,
         ..Rules::KMALLOC
     };
-    type Allocation = raw::RawKmalloc;
+    type Allocation = raw::KmallocBlock;
 
     fn check(request: &Request) -> Result<(), Objection> {
         match Self::RULES.objection(request) {
@@ -33,7 +33,7 @@ impl Allocate for RawKmalloc {
     }
 
     fn alloc(request: &Request) -> Result<Self::Allocation> {
-        raw::RawKmalloc::new(request.size, request.gfp)
+        raw::KmallocBlock::new(request.size, request.gfp)
     }
 }
 
@@ -43,4 +43,4 @@ impl Allocate for RawKmalloc {
 /// larger block that may make more than two pages, of which 6.18 warns.
 const NOFAIL_BYTES: usize = PAGE_SIZE / 2;
 
-impl Particulars for raw::RawKmalloc {}
+impl Particulars for raw::KmallocBlock {}

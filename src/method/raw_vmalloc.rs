@@ -13,11 +13,11 @@ impl Allocate for RawVmalloc {
         takes: Takes::VMALLOC,
         ..Rules::VMALLOC
     };
-    type Allocation = raw::RawVmalloc;
+    type Allocation = raw::VmallocArea;
 
     fn alloc(request: &Request) -> Result<Self::Allocation> {
-        raw::RawVmalloc::new(request.size, request.gfp)
+        raw::VmallocArea::new(request.size, request.gfp)
     }
 }
 
-impl Particulars for raw::RawVmalloc {}
+impl Particulars for raw::VmallocArea {}

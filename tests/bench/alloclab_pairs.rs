@@ -196,13 +196,13 @@ fn measure(dev: BoundDevice<'_>) -> Result {
         compare("kvmalloc", size, rust, || c.kvmalloc(size))?;
         let rust = || pair(move || VBuffer::new(size, zeroed()));
         compare("vzalloc", size, rust, || c.vzalloc(size))?;
-        let rust = || pair(move || raw::RawKmalloc::new(size, GFP));
+        let rust = || pair(move || raw::KmallocBlock::new(size, GFP));
         compare("raw_kmalloc", size, rust, || c.kmalloc(size))?;
-        let rust = || pair(move || raw::RawVmalloc::new(size, GFP));
+        let rust = || pair(move || raw::VmallocArea::new(size, GFP));
         compare("raw_vmalloc", size, rust, || c.vmalloc(size))?;
         let rust = || pair(move || DevmBlock::new(dev, size, zero()));
         compare("devm", size, rust, || c.devm(size))?;
-        let rust = || pair(move || raw::Pages::new(size, GFP));
+        let rust = || pair(move || raw::ContiguousPages::new(size, GFP));
         compare("pages", size, rust, || c.pages(size))?;
         if size <= kernel::page::PAGE_SIZE {
             let rust = || pair(move || HighPage::new(size, GFP));

@@ -25,7 +25,7 @@ use crate::{
     rust::{
         gfp::Gfp,
         memory::Owner,
-        raw::RawKmalloc, //
+        raw::KmallocBlock, //
     }, //
 };
 
@@ -79,7 +79,7 @@ mod tests {
                 Element,
                 Pool, //
             },
-            raw::Pages,
+            raw::ContiguousPages,
             slab::{
                 Cache,
                 Kind,
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn krealloc_keeps_the_content() -> Result {
-        let mut block = RawKmalloc::new(64, Gfp::KERNEL)?;
+        let mut block = KmallocBlock::new(64, Gfp::KERNEL)?;
         for (index, byte) in block.bytes().iter_mut().enumerate() {
             *byte = index as u8;
         }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn failed_krealloc_keeps_the_block() -> Result {
-        let mut block = RawKmalloc::new(200, Gfp::KERNEL)?;
+        let mut block = KmallocBlock::new(200, Gfp::KERNEL)?;
         for (index, byte) in block.bytes().iter_mut().enumerate() {
             *byte = index as u8;
         }
@@ -167,8 +167,8 @@ mod tests {
         let mut hogs = KVVec::with_capacity(1 << 20, GFP_KERNEL)?;
 
         // The page allocator is used up, as far as those may who do not wait.
-        for order in (0..=Pages::order_of(MAX_PAGE_ORDER.bytes())).rev() {
-            while let Ok(pages) = Pages::new(PAGE_SIZE << order, nowait) {
+        for order in (0..=ContiguousPages::order_of(MAX_PAGE_ORDER.bytes())).rev() {
+            while let Ok(pages) = ContiguousPages::new(PAGE_SIZE << order, nowait) {
                 hogs.push(pages, GFP_NOWAIT)?;
             }
         }
