@@ -23,7 +23,7 @@ from trial import Trial, ask, newer, now, prefer, say, step, tested, upstream
 OUT = CLONE / "out/canary"
 CACHE = OUT / "cache"
 NORMAL_CACHE = Path(os.environ["ALLOCLAB_CACHE"])
-SUITE = ask("bash", "-c", ". scripts/archive.sh; echo $SUITE")
+SUITE = ask("bash", "-c", ". scripts/setup/archive.sh; echo $SUITE")
 BACKPORTS = f"{SUITE}-backports"
 NEXT_SUITES = ["testing", "unstable", "experimental"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed")
@@ -83,7 +83,7 @@ def newest(suite, environment):
     if suite == BACKPORTS:
         return ask("scripts/resolve.sh", "newest", "backports",
                    environment=environment).partition(" ")[0]
-    return ask("bash", "-c", ". scripts/archive.sh; source_versions | sort -rVu | head -n 1",
+    return ask("bash", "-c", ". scripts/setup/archive.sh; source_versions | sort -rVu | head -n 1",
                environment=environment)
 
 

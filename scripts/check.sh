@@ -5,7 +5,7 @@
 # result; the status is 0 only if all passed.  Runs in the build root.
 
 set -euo pipefail
-. scripts/lib.sh
+. scripts/setup/lib.sh
 
 OUT=$PWD/out/check
 failed=0

@@ -6,9 +6,9 @@
 
 set -euo pipefail
 cd "$(dirname -- "$(readlink -f -- "$0")")/.."
-. scripts/lib.sh
-. scripts/cache.sh
-. scripts/ns.sh
+. scripts/setup/lib.sh
+. scripts/setup/cache.sh
+. scripts/setup/ns.sh
 
 clean_clone() {
 	local lock

@@ -21,14 +21,14 @@ fi
 unset ALLOCLAB_PARENT ALLOCLAB_RUN
 
 cd "$(dirname -- "$(readlink -f -- "$0")")/.."
-. scripts/lib.sh
-. scripts/cache.sh
-. scripts/tidy.sh
-. scripts/ns.sh
-. scripts/host.sh
-. scripts/proxy.sh
-. scripts/archive.sh
-. scripts/root.sh
+. scripts/setup/lib.sh
+. scripts/setup/cache.sh
+. scripts/setup/tidy.sh
+. scripts/setup/ns.sh
+. scripts/setup/host.sh
+. scripts/setup/proxy.sh
+. scripts/setup/archive.sh
+. scripts/setup/root.sh
 
 name=${1:-}
 alone=

@@ -7,7 +7,7 @@
 
 set -euo pipefail
 cd "$(dirname -- "$(readlink -f -- "$0")")/.."
-. scripts/lib.sh
+. scripts/setup/lib.sh
 . scripts/tree.sh
 
 TREE=${2:?a tree}

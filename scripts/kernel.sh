@@ -17,10 +17,10 @@
 # is written last; a row without a stamp is made anew.
 
 set -euo pipefail
-. scripts/lib.sh
-. scripts/archive.sh
+. scripts/setup/lib.sh
+. scripts/setup/archive.sh
 . scripts/recipes.sh
-. scripts/tidy.sh
+. scripts/setup/tidy.sh
 
 # Sets NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG from the table, PATCHES, and what
 # machine_of sets.

@@ -22,8 +22,8 @@
 # state of the tree has records of its own.
 
 set -euo pipefail
-. scripts/lib.sh
-. scripts/archive.sh
+. scripts/setup/lib.sh
+. scripts/setup/archive.sh
 . scripts/recipes.sh
 
 RECORDS=$ALLOCLAB_CACHE/versions

@@ -88,7 +88,7 @@ class Row:
                                 if line.strip() and not line.startswith("#"))
 
     def note_boot(self):
-        """Note that this kernel has booted, for scripts/tidy.sh."""
+        """Note that this kernel has booted, for scripts/setup/tidy.sh."""
         (self.directory / "booted").touch()
 
     @property

@@ -4,8 +4,8 @@
 # task.sh TASK [ROW...]: what the targets of the Makefile do in the build root.
 
 set -euo pipefail
-. scripts/lib.sh
-. scripts/archive.sh
+. scripts/setup/lib.sh
+. scripts/setup/archive.sh
 . scripts/tree.sh
 
 # build ROW [VARIABLE=VALUE...]: the modules, into out/build/ROW.

@@ -33,8 +33,8 @@ def ask(*command, environment=None):
 
 
 def step(name, *command, environment=None):
-    """Run a command as scripts/lib.sh does a download; whether it succeeded."""
-    done = subprocess.run(["bash", "-c", '. scripts/lib.sh; step -s -d "$@"', "step", name,
+    """Run a command as scripts/setup/lib.sh does a download; whether it succeeded."""
+    done = subprocess.run(["bash", "-c", '. scripts/setup/lib.sh; step -s -d "$@"', "step", name,
                            *command], cwd=CLONE, env={**os.environ, **(environment or {})},
                           check=False)
     return done.returncode == 0

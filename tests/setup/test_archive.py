@@ -114,11 +114,11 @@ def test_nothing(tree, archive):
 
 
 def download(tree, *arguments, version=V734):
-    """Have scripts/archive.sh download a version's packages; return what came."""
+    """Have scripts/setup/archive.sh download a version's packages; return what came."""
     directory = tree.directory / "downloads"
     directory.mkdir()
     status, _, said = tree.run(
-        "bash", "-euc", '. scripts/lib.sh; . scripts/archive.sh; download "$@"', "bash",
+        "bash", "-euc", '. scripts/setup/lib.sh; . scripts/setup/archive.sh; download "$@"', "bash",
         "a download", directory, version, *arguments)
     assert status == 0, said
     return [path.name for path in directory.iterdir()]
@@ -269,7 +269,7 @@ def test_old_tree(tree, archive):
     """An old state of the tree gets its kernel while the cache has it."""
     fill(archive, V741)
     _, key, _ = tree.run(
-        "bash", "-c", ". scripts/lib.sh; . scripts/recipes.sh; source_key backports")
+        "bash", "-c", ". scripts/setup/lib.sh; . scripts/recipes.sh; source_key backports")
     (tree.cache / "sources" / f"{V7212}-{key.strip()}").mkdir(parents=True)
     (tree.cache / "debs" / V7212).mkdir(parents=True)
     (tree.cache / "debs" / V7212 / "linux-binary-7.2.12+deb13-arm64.deb").touch()
@@ -306,7 +306,7 @@ def test_rustc_of_the_root(tree, archive, dated, tmp_path, there):
     path = f"{fake.parent}:{tree.environment['PATH']}"
     with open(tree.environment["APT_CONFIG"], "a", encoding="utf-8") as configuration:
         configuration.write('APT::Get::Simulate "true";\n')
-    status, _, said = tree.run("scripts/rustc.sh", PATH=path)
+    status, _, said = tree.run("scripts/setup/rustc.sh", PATH=path)
     assert status == 0, said
     assert f"the archive has rustc 9.99.0 by now, but {V734} was built with {RUSTC}" in said
     log = tree.directory / f"out/log/build-root-rustc-{RUSTC}.log"

@@ -14,7 +14,7 @@ TESTED = [("backports", V734, SNAPSHOT, RUSTC)]
 # there are modules with the interfaces and the results that $RESULTS has for the version.
 TASK = r"""
 set -eu
-. scripts/lib.sh
+. scripts/setup/lib.sh
 row=$2
 source=$(awk -v n="$row" '$1 "" == n { print $3 }' scripts/kernels)
 . "$(scripts/resolve.sh "$source")"

@@ -15,7 +15,7 @@ NOBODY = 65534
 # A step that fills the file system of $1 says what it is told in $2, and fails.
 FILL = """
     mount -t tmpfs -o size=4m small "$1"
-    . scripts/lib.sh
+    . scripts/setup/lib.sh
     fill() { head -c 8m /dev/zero >"$1/filling"; echo "$2: No space left on device"; return 1; }
     step "$3" fill "$@"
 """
@@ -76,7 +76,8 @@ def test_no_space_on_the_host(clone):
 @pytest.mark.parametrize("command", ["lock_clone", "check_owner"])
 def test_left_by_root(clone, command):
     """What 'sudo make' left is named, with the command that mends it."""
-    command = ["bash", "-euc", f'. scripts/lib.sh; . scripts/cache.sh; ALLOCLAB_WHO=me; {command}']
+    command = ["bash", "-euc",
+               f'. scripts/setup/lib.sh; . scripts/setup/cache.sh; ALLOCLAB_WHO=me; {command}']
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
     os.chown(clone, NOBODY, NOBODY)
     assert run(clone, *user) == (0, "")

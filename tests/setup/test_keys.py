@@ -21,15 +21,22 @@ KEYS = {"recipes.sh": "source_key; patched_key /dev/null; recipe stock---arm64; 
         "root.sh": "generation() { echo 0; }; root_key amd64"}
 
 
+def script_of(tree, name):
+    """A script of a tree, in whatever folder."""
+    path, = (tree / "scripts").rglob(name)
+    return path
+
+
 def functions(name):
     """The functions of a script."""
-    return re.findall(r"^(\w+)\(\)", (CLONE / "scripts" / name).read_text(encoding="utf-8"), re.M)
+    return re.findall(r"^(\w+)\(\)", script_of(CLONE, name).read_text(encoding="utf-8"), re.M)
 
 
 def keys(clone, name):
     """What things are named after, as a clone has it."""
     return subprocess.run(
-        ["bash", "-euc", f". scripts/lib.sh; . scripts/archive.sh; . scripts/{name}; {KEYS[name]}"],
+        ["bash", "-euc", ". scripts/setup/lib.sh; . scripts/setup/archive.sh; "
+         f". {script_of(clone, name)}; {KEYS[name]}"],
         cwd=clone, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
@@ -39,7 +46,7 @@ def keys(clone, name):
 def test_functions(tmp_path, name, function):
     """A changed function makes anew what it had made."""
     shutil.copytree(CLONE / "scripts", tmp_path / "scripts")
-    script = tmp_path / "scripts" / name
+    script = script_of(tmp_path, name)
     before = keys(tmp_path, name)
     text = script.read_text(encoding="utf-8")
     script.write_text(re.sub(rf"^({function}\(\) {{)", r"\1 : changed;", text, flags=re.M),

@@ -12,8 +12,8 @@ from row import CLONE
 PROXY = "http://proxy.example:3128/"
 # A root inside of ours: the same files, with mounts of its own.
 ENTER = """
-    . scripts/lib.sh
-    . scripts/ns.sh
+    . scripts/setup/lib.sh
+    . scripts/setup/ns.sh
     mount --bind / "$1"
     in_root "$@"
 """
@@ -130,8 +130,8 @@ def test_mmdebstrap(tmp_path, configuration):
     fake.chmod(0o755)
     root = tmp_path / "root"
     done = subprocess.run(
-        ["bash", "-euc", "for part in lib ns archive root proxy; do . scripts/$part.sh; done; "
-         'bootstrap arm64 "$1"', "bash", root],
+        ["bash", "-euc", "for part in lib ns archive root proxy; do . scripts/setup/$part.sh; "
+         'done; bootstrap arm64 "$1"', "bash", root],
         cwd=CLONE, env={**os.environ, "APT_CONFIG": str(configuration),
                         "PATH": f"{fake.parent}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

@@ -12,7 +12,7 @@ import pytest
 from row import CLONE, Row
 
 DAY = 24 * 60 * 60
-TIDY = ". scripts/lib.sh; . scripts/ns.sh; . scripts/cache.sh; . scripts/tidy.sh; "
+TIDY = "for part in lib ns cache tidy; do . scripts/setup/$part.sh; done; "
 
 
 def age(path, days):

@@ -24,11 +24,11 @@ held() {
 }
 
 # Runs a command in the namespaces, on the host's files.
-in_ns() { held "${NS[@]}" -- "$BASH" scripts/pid1.sh "$@"; }
+in_ns() { held "${NS[@]}" -- "$BASH" scripts/setup/pid1.sh "$@"; }
 
 # in_root ROOT COMMAND...: runs a command inside a build root.
 in_root() {
-	held "${NS[@]}" -- "$BASH" scripts/pid1.sh --root "$@"
+	held "${NS[@]}" -- "$BASH" scripts/setup/pid1.sh --root "$@"
 }
 
 # Removes what may hold files of the root's system users.

@@ -6,8 +6,8 @@
 # is made.
 
 set -euo pipefail
-. scripts/lib.sh
-. scripts/archive.sh
+. scripts/setup/lib.sh
+. scripts/setup/archive.sh
 
 read -r kernel snapshot wanted < <(tested backports)
 has=$(rustc --version | cut -d ' ' -f 2)

@@ -53,6 +53,7 @@ more_packages() {
 	fi
 }
 
+# Where a script lies is no part of it.
 root_key() {
 	{
 		printf '%s\n' "$1" "$SUITE" "${ROOT_DPKG[@]}" "${ROOT_APT[@]}"
@@ -61,8 +62,8 @@ root_key() {
 		tested backports | awk 'NR == 1 { print $3 }'
 		declare -f other_arch bootstrap write_sources write_dated add_packages \
 			fill_root add_more
-		cat scripts/rustc.sh
-	} | digest
+		cat scripts/setup/rustc.sh
+	} | sed -E 's|scripts/([a-z]+/)+|scripts/|g' | digest
 	printf -- '-%s' "$(generation)"
 }
 
@@ -121,7 +122,7 @@ bootstrap() {
 		command+=(--aptopt="$option")
 	done
 	command+=("--architectures=$1,$(other_arch "$1")")
-	hook="cd $PWD && . scripts/archive.sh && . scripts/root.sh && write_sources \$1"
+	hook="cd $PWD && . scripts/setup/archive.sh && . scripts/setup/root.sh && write_sources \$1"
 	proxy="printf '%s\\n' \"\$ALLOCLAB_PROXIES\" >\"\$1/$PROXY_CONFIGURATION\""
 	command+=(--skip=cleanup/apt/lists "--setup-hook=$BASH -c '$hook' hook \"\$1\""
 		"--setup-hook=$proxy" "$SUITE" "$2")
@@ -173,7 +174,7 @@ fill_root() {
 			dpkg-deb -x busybox-static_*_$arch.deb $arch
 			cp $arch/usr/bin/busybox /usr/lib/alloclab/busybox-$arch
 		done'
-	in_root "$2" scripts/rustc.sh
+	in_root "$2" scripts/setup/rustc.sh
 }
 
 # add_more ARCH: adds the packages of more_packages to the complete root, if need be.  The

@@ -7,7 +7,7 @@
 # ends with this process.
 
 set -eu
-. scripts/proxy.sh
+. scripts/setup/proxy.sh
 
 fail() {
 	printf 'alloclab: %s\n' "$*" >&2
