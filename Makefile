@@ -3,7 +3,7 @@
 # What to do with alloclab; `make help` lists it.  How the module is built is in
 # Kbuild, which the kernel's build reads in place of this file.
 
-# Rows of scripts/kernels; what a target does without is said in `make help`.
+# Rows of scripts/kernel/table; what a target does without is said in `make help`.
 KERNEL :=
 
 # For any prepared kernel tree, with none of our set-up.

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from row import CLONE
-from trial import Trial, ask, newer, now, prefer, say, step, tested, upstream
+from kernel.trial import Trial, ask, newer, now, prefer, say, step, tested, upstream
 
 OUT = CLONE / "out/canary"
 CACHE = OUT / "cache"
@@ -81,16 +81,16 @@ def apt_for(suite):
 def newest(suite, environment):
     """The newest version of the kernel that a suite has; empty if it has none."""
     if suite == BACKPORTS:
-        return ask("scripts/resolve.sh", "newest", "backports",
+        return ask("scripts/kernel/resolve.sh", "newest", "backports",
                    environment=environment).partition(" ")[0]
     return ask("bash", "-c", ". scripts/setup/archive.sh; source_versions | sort -rVu | head -n 1",
                environment=environment)
 
 
 def rows():
-    """The first stock and the first own row of scripts/kernels from backports: (name, kind)."""
+    """The first stock and the first own row of the table that are from backports: (name, kind)."""
     found = {}
-    for line in (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines():
+    for line in (CLONE / "scripts/kernel/table").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#") and line.split()[2:3] == ["backports"]:
             name, kind = line.split()[:2]
             found.setdefault(kind, name)
@@ -112,7 +112,7 @@ class Candidate:
             # The source alone: a row of its series.
             source = re.match(r"\d+\.\d+", version)[0]
             self.rows = [row for row in self.rows if row[1] == "own"]
-            path = self.trial.directory / "scripts/kernels"
+            path = self.trial.directory / "scripts/kernel/table"
             path.write_text(re.sub(r"^(\S+\s+own\s+)backports\b", rf"\g<1>{source}",
                                    path.read_text(encoding="utf-8"), flags=re.M),
                             encoding="utf-8")
@@ -125,7 +125,7 @@ class Candidate:
                    for path in self.cache.glob(f"sources/{self.version}-*"))
 
     def _known(self, row):
-        """What scripts/kernel.sh has written about the finished kernel."""
+        """What scripts/kernel/kernel.sh has written about the finished kernel."""
         for path in self.cache.glob(f"kernels/{row}-*/row"):
             known = dict(line.split("=", 1) for line in path.read_text().splitlines())
             if known["VERSION"] == self.version:

@@ -54,7 +54,7 @@ format() {
 lint() {
 	local row=$1 dir out=$OUT/clippy-$1
 
-	dir=$(scripts/kernel.sh dir "$row") || return
+	dir=$(scripts/kernel/kernel.sh dir "$row") || return
 	rm -rf "$out"
 	mkdir -p "$out"
 	if ! make -C "$dir/build" M="$PWD" MO="$out" -j"$(nproc)" CLIPPY=1 TESTS=1 modules \
@@ -152,11 +152,11 @@ private() { ! sed 's|//.*||' "$@" | grep -E '\b__[a-z]' | grep -v '\b__this_modu
 # documented CHECK PAGE FILE...: the tables of a page of doc/ are what the files say.
 documented() { PYTHONDONTWRITEBYTECODE=1 scripts/doc.py "$@"; }
 
-row=$(scripts/kernel.sh dir debian)
+row=$(scripts/kernel/kernel.sh dir debian)
 source=$(sed -n 's/^SOURCE=//p' "$row/row")
-mapfile -t rows < <(scripts/kernel.sh names test check)
+mapfile -t rows < <(scripts/kernel/kernel.sh names test check)
 for name in "${rows[@]}"; do
-	scripts/kernel.sh dir "$name" >/dev/null
+	scripts/kernel/kernel.sh dir "$name" >/dev/null
 done
 rm -rf "$OUT"
 mkdir -p "$OUT"
@@ -178,7 +178,7 @@ check flake8 flake8 --max-line-length 100 < <(files '*.py')
 check "dt-schema: binding, example" binding < <(files '*.yaml')
 check "dt-schema: overlays" overlays < <(files '*.dtso')
 check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*.py' \
-	'*.config' Makefile Kbuild kernels help run)
+	'*.config' Makefile Kbuild table help run)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
 check "doc: methods and flags" documented methods \
@@ -191,17 +191,17 @@ check "doc: device-tree properties" documented properties \
 check "doc: module parameters" documented parameters \
 	< <(printf '%s\n' doc/device-tree.md rust/params.c)
 check "doc: kernels" documented kernels \
-	< <(printf '%s\n' doc/kernels.md README.md scripts/kernels)
+	< <(printf '%s\n' doc/kernels.md README.md scripts/kernel/table)
 check "doc: interfaces" documented interfaces < <(printf '%s\n' doc/kernels.md rust/compat/*.rs)
 check "doc: targets of make" documented targets \
 	< <(printf '%s\n' doc/testing.md scripts/help Makefile)
 check "doc: torture tests" documented torture \
-	< <(printf '%s\n' doc/testing.md scripts/kernels tests/torture/test_*.py)
+	< <(printf '%s\n' doc/testing.md scripts/kernel/table tests/torture/test_*.py)
 check "doc: messages" documented messages \
 	< <(echo doc/errors.md && files '*.sh' '*.py' '*.rs' '*.c' |
 		grep -E '^(rust|scripts|src)/' | grep -v '^scripts/doc.py$')
 check "doc: figures of make bench" documented bench < <(printf '%s\n' README.md doc/bench.md)
 check "doc: links and paths" documented links < <(files '*.md')
-echo "not checked: the style of *.yaml, *.md, *.config and scripts/kernels"
+echo "not checked: the style of *.yaml, *.md, *.config and scripts/kernel/table"
 echo "$passed checks passed, $failed failed"
 ((failed == 0))

@@ -209,7 +209,7 @@ class Demo:
 def main():
     """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(description="The main job of `make demo`.")
-    parser.add_argument("--kernel", default="debian", help="a row of scripts/kernels")
+    parser.add_argument("--kernel", default="debian", help="a row of scripts/kernel/table")
     row = Row.find(parser.parse_args().kernel)
     OUT.mkdir(parents=True, exist_ok=True)
     summary_file = OUT / "summary.json"

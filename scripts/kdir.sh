@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname -- "$(readlink -f -- "$0")")/.."
 . scripts/setup/lib.sh
-. scripts/tree.sh
+. scripts/kernel/tree.sh
 
 TREE=${2:?a tree}
 BUILD=$(readlink -m -- "${O:-$TREE}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The machines that QEMU emulates for the kernels of scripts/kernels."""
+"""The machines that QEMU emulates for the kernels of scripts/kernel/table."""
 
 from pathlib import Path
 from typing import NamedTuple, Sequence

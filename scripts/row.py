@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A finished kernel of scripts/kernels, as scripts/kernel.sh leaves it."""
+"""A finished kernel of scripts/kernel/table, as scripts/kernel/kernel.sh leaves it."""
 
 import functools
 import subprocess
@@ -15,7 +15,7 @@ class RowError(Exception):
 
 
 class Entry(NamedTuple):
-    """What scripts/kernels says of a row that is not the making of its kernel."""
+    """What scripts/kernel/table says of a row that is not the making of its kernel."""
 
     name: str
     test: Sequence[str]         # what make test runs on it
@@ -23,8 +23,8 @@ class Entry(NamedTuple):
 
 
 def table():
-    """The entries of scripts/kernels by name; scripts/kernel.sh finds what is wrong in them."""
-    lines = (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines()
+    """The entries of scripts/kernel/table by name; kernel.sh finds what is wrong in them."""
+    lines = (CLONE / "scripts/kernel/table").read_text(encoding="utf-8").splitlines()
     columns = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     return {name: Entry(name, *([] if words == "-" else words.split(",")
                                 for words in (test, matrix)))
@@ -56,11 +56,11 @@ class Row:
 
     @classmethod
     def find(cls, name):
-        """The row called `name`; its directory is scripts/kernel.sh's to know."""
-        done = subprocess.run([CLONE / "scripts/kernel.sh", "dir", name], cwd=CLONE,
+        """The row called `name`; its directory is scripts/kernel/kernel.sh's to know."""
+        done = subprocess.run([CLONE / "scripts/kernel/kernel.sh", "dir", name], cwd=CLONE,
                               stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
-            raise RowError(f"kernel {name}: scripts/kernel.sh dir {name} failed")
+            raise RowError(f"kernel {name}: scripts/kernel/kernel.sh dir {name} failed")
         return cls(done.stdout.strip())
 
     @property
@@ -83,7 +83,7 @@ class Row:
     @property
     def tested(self):
         """Whether this tree names the kernel's version as one that it was tested on."""
-        text = (CLONE / "scripts/tested").read_text(encoding="utf-8")
+        text = (CLONE / "scripts/kernel/tested").read_text(encoding="utf-8")
         return self.version in (line.split()[1] for line in text.splitlines()
                                 if line.strip() and not line.startswith("#"))
 

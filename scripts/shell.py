@@ -60,7 +60,7 @@ def qemu(row, directory):
 def main():
     """Run the guest until it is left; return the exit status."""
     parser = argparse.ArgumentParser(description="The main job of `make shell`.")
-    parser.add_argument("--kernel", default="debian", help="a row of scripts/kernels")
+    parser.add_argument("--kernel", default="debian", help="a row of scripts/kernel/table")
     row = Row.find(parser.parse_args().kernel)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.exit("shell: needs a terminal; `make demo` runs without one")

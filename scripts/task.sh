@@ -6,7 +6,7 @@
 set -euo pipefail
 . scripts/setup/lib.sh
 . scripts/setup/archive.sh
-. scripts/tree.sh
+. scripts/kernel/tree.sh
 
 # build ROW [VARIABLE=VALUE...]: the modules, into out/build/ROW.
 build() {
@@ -14,7 +14,7 @@ build() {
 
 	shift
 	refuse_built_in_place
-	dir=$(scripts/kernel.sh dir "$row")
+	dir=$(scripts/kernel/kernel.sh dir "$row")
 	reason=$(refusal "$dir/build" rustc)
 	[ -z "$reason" ] || die "kernel $row: $reason"
 	mkdir -p "$out"
@@ -50,10 +50,10 @@ compiler_said() { # LOG
 # now and once more at the end.
 remarks() {
 	mapfile -t SOURCES < <(for row; do
-		awk -v n="$row" '$1 "" == n { print $3 }' scripts/kernels
+		awk -v n="$row" '$1 "" == n { print $3 }' scripts/kernel/table
 	done | sort -u)
-	scripts/resolve.sh remarks "${SOURCES[@]}" >&2
-	trap 'scripts/resolve.sh remarks "${SOURCES[@]}" >&2' EXIT
+	scripts/kernel/resolve.sh remarks "${SOURCES[@]}" >&2
+	trap 'scripts/kernel/resolve.sh remarks "${SOURCES[@]}" >&2' EXIT
 }
 
 # build_for_tests ROW...: the modules with those of the tests, and what the kernels need
@@ -62,10 +62,10 @@ build_for_tests() {
 	local row options
 
 	for row; do
-		if is_among "$row" "$(scripts/kernel.sh names test all)"; then
-			scripts/kernel.sh modules "$row" >/dev/null
+		if is_among "$row" "$(scripts/kernel/kernel.sh names test all)"; then
+			scripts/kernel/kernel.sh modules "$row" >/dev/null
 		else
-			scripts/kernel.sh dir "$row" >/dev/null
+			scripts/kernel/kernel.sh dir "$row" >/dev/null
 		fi
 	done
 	for row; do
@@ -83,7 +83,7 @@ is_among() { grep -qxF -- "$1" <<<"$2"; }
 
 # The rows that the driver in C is built for too: those of make bench and of make upstream.
 bench_rows() {
-	scripts/kernel.sh names test bench
+	scripts/kernel/kernel.sh names test bench
 	printf '%s\n' inline upstream
 }
 
@@ -112,7 +112,7 @@ update() {
 	local newer failed=0
 
 	# 1: the archive itself did not answer.
-	scripts/resolve.sh update || { failed=$? && ((failed == 2)); } || exit
+	scripts/kernel/resolve.sh update || { failed=$? && ((failed == 2)); } || exit
 	scripts/update.py || failed=2
 	newer=$(apt-get -s dist-upgrade | grep -c '^Inst ') || :
 	if ((newer)); then
@@ -150,7 +150,7 @@ demo)
 	;;
 test)
 	note_state
-	(($#)) || mapfile -t ROWS < <(scripts/kernel.sh names test)
+	(($#)) || mapfile -t ROWS < <(scripts/kernel/kernel.sh names test)
 	remarks "${@:-${ROWS[@]}}"
 	build_for_tests "${@:-${ROWS[@]}}"
 	setup_summary
@@ -158,7 +158,7 @@ test)
 	;;
 kunit)
 	for row in "${@:-kunit}"; do
-		dir=$(scripts/kernel.sh dir "$row")
+		dir=$(scripts/kernel/kernel.sh dir "$row")
 		grep -qx CONFIG_KUNIT=y "$dir/build/.config" ||
 			die "kernel $row is built without KUnit: no suites can run there."
 	done
@@ -168,7 +168,7 @@ kunit)
 	tests/run.py --only kunit --kernel "${@:-kunit}"
 	;;
 torture | torture-quick)
-	mapfile -t ROWS < <(scripts/kernel.sh names test torture)
+	mapfile -t ROWS < <(scripts/kernel/kernel.sh names test torture)
 	remarks "${ROWS[@]}"
 	build_for_tests "${ROWS[@]}"
 	setup_summary
@@ -177,13 +177,13 @@ torture | torture-quick)
 	tests/run.py --only torture --scale "$scale" --kernel "${ROWS[@]}"
 	;;
 matrix)
-	mapfile -t ROWS < <(scripts/kernel.sh names matrix)
+	mapfile -t ROWS < <(scripts/kernel/kernel.sh names matrix)
 	remarks "${ROWS[@]}"
 	tests/matrix.py
 	total
 	;;
 bench | upstream)
-	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
+	mapfile -t ROWS < <(scripts/kernel/kernel.sh names test bench)
 	if [ "$task" = bench ]; then
 		ROWS+=(inline)
 	else
@@ -196,7 +196,7 @@ bench | upstream)
 	total
 	;;
 record)
-	mapfile -t ROWS < <(scripts/kernel.sh names test bench)
+	mapfile -t ROWS < <(scripts/kernel/kernel.sh names test bench)
 	build_for_tests "${ROWS[@]}"
 	tests/bench.py --record "$1"
 	;;
@@ -210,7 +210,7 @@ shell)
 	scripts/shell.py
 	;;
 check)
-	mapfile -t ROWS < <(scripts/kernel.sh names test check)
+	mapfile -t ROWS < <(scripts/kernel/kernel.sh names test check)
 	remarks "${ROWS[@]}"
 	scripts/check.sh
 	;;

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Takes the newest kernel of each source, if it proves good: built, and booted through the demo.
 
-Only then is it the preferred one in scripts/tested. Runs in the build root, after the archive
-was asked anew. The status is 0 if nothing newer is left that could have been taken.
+Only then is it the preferred one in scripts/kernel/tested. Runs in the build root, after the
+archive was asked anew. The status is 0 if nothing newer is left that could have been taken.
 """
 
 import re
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from row import CLONE
-from trial import Trial, ask, newer, now, prefer, say, step, tested
+from kernel.trial import Trial, ask, newer, now, prefer, say, step, tested
 
 DIRECTORY = CLONE / "out/update"
 
@@ -43,13 +43,13 @@ def digest_of(version):
 
 
 def rows():
-    """The rows of scripts/kernels, as their columns."""
-    lines = (CLONE / "scripts/kernels").read_text(encoding="utf-8").splitlines()
+    """The rows of scripts/kernel/table, as their columns."""
+    lines = (CLONE / "scripts/kernel/table").read_text(encoding="utf-8").splitlines()
     return [line.split() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def row_of(source):
-    """The first row of scripts/kernels that is made of a source; None if none is."""
+    """The first row of scripts/kernel/table that is made of a source; None if none is."""
     return next((columns[0] for columns in rows() if columns[2] == source), None)
 
 
@@ -82,7 +82,7 @@ def update(source):
     """Take the newest version of a source, if there is one and it passes; whether that went well.
     """
     preferred = next(version for name, version, *_ in tested() if name == source)
-    version, _, release = ask("scripts/resolve.sh", "newest", source).partition(" ")
+    version, _, release = ask("scripts/kernel/resolve.sh", "newest", source).partition(" ")
     if not version or not newer(version, preferred):
         say(f"kernel, {source}: the archive has nothing newer than {preferred}")
         return True
@@ -100,12 +100,12 @@ def update(source):
     say(f"kernel, {source}: {version} is newer than {preferred}: it is built and booted now")
     line = (source, version, now(), rustc, digest)
     if not try_out(source, line):
-        say(f"kernel, {source}: {version} is not taken, scripts/tested stays as it is; "
+        say(f"kernel, {source}: {version} is not taken, scripts/kernel/tested stays as it is; "
             f"what was tried is in {(DIRECTORY / source).relative_to(CLONE)}")
         return False
     prefer(CLONE, *line)
     say(f"kernel, {source}: {version} has booted and is the preferred one now: "
-        "see git diff scripts/tested")
+        "see git diff scripts/kernel/tested")
     measured = any(columns[2] == source and "bench" in columns[5].split(",") for columns in rows())
     return note_costs(version) if measured else True
 

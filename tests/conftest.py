@@ -44,7 +44,7 @@ NEXT = pytest.StashKey()
 
 def pytest_addoption(parser):
     """Which row to run on."""
-    parser.addoption("--row", default="debian", help="a row of scripts/kernels")
+    parser.addoption("--row", default="debian", help="a row of scripts/kernel/table")
     parser.addoption("--driver", default="alloclab", choices=["alloclab", "alloclab_peer"],
                      help="the module under test: the driver, or the one in C")
     parser.addoption("--share", default="1/1", metavar="N/M",

@@ -23,7 +23,7 @@ from guest import interrupted  # noqa: E402
 from junit import Case  # noqa: E402
 from row import Row, RowError  # noqa: E402
 
-# The marks of end-to-end tests that are words of scripts/kernels too.
+# The marks of end-to-end tests that are words of scripts/kernel/table too.
 MARKS = ["core", "wide", "storm", "storms"]
 # What stands for a mark where the failure is of the run itself.
 RUN = "run"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""make matrix: every row of scripts/kernels built, loaded and tested; out/matrix/matrix.json.
+"""make matrix: every row of scripts/kernel/table built, loaded and tested; out/matrix/matrix.json.
 
 What the last make test has found on a row, with the same state of the tree and the same kernel,
 is not done again. The status is 0 only when every row was built and loaded and no test failed.
@@ -48,8 +48,8 @@ def missing(words, had):
 
 def announce(rows, had):
     """Say how much time and room it takes, before it begins."""
-    said = subprocess.run([CLONE / "scripts/kernel.sh", "missing", *rows], cwd=CLONE, text=True,
-                          stdout=subprocess.PIPE, check=True).stdout
+    said = subprocess.run([CLONE / "scripts/kernel/kernel.sh", "missing", *rows], cwd=CLONE,
+                          text=True, stdout=subprocess.PIPE, check=True).stdout
     to_make = {name: kind for name, kind, _ in map(str.split, said.splitlines())}
     sources = {line.split()[2] for line in said.splitlines()}
     to_test = [name for name, words in rows.items()
@@ -58,7 +58,7 @@ def announce(rows, had):
                TEST_MINUTES * len(to_test))
     megabytes = (KERNEL_MB * len(to_make) +
                  SOURCE_MB * sum(not os.path.isdir(source) for source in sources))
-    print(f"make matrix: {len(rows)} rows of scripts/kernels; of the last make test: "
+    print(f"make matrix: {len(rows)} rows of scripts/kernel/table; of the last make test: "
           f"{' '.join(sorted(had)) or 'nothing'}; kernels to make: "
           f"{' '.join(to_make) or 'none'}; rows to test: {' '.join(to_test) or 'none'}.\n"
           f"On two idle processors it takes about {minutes + 1} minutes and "

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """make test, make kunit and make torture: KUnit suites, tests of set-up, end-to-end, torture.
 
-What runs on a row is what scripts/kernels says; on one that make test does without, what it says
-for make matrix. The last line on stdout is `N passed, N failed`. A skipped test has failed.
+What runs on a row is what scripts/kernel/table says; on one that make test does without, what it
+says for make matrix. The last line on stdout is `N passed, N failed`. A skipped test has failed.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def arguments_of_command():
     parser.add_argument("--scale", choices=["quick", "full"], default="quick",
                         help="how much of the torture tests (default: %(default)s)")
     parser.add_argument("--kernel", nargs="+", default=rows, metavar="ROW",
-                        help="rows of scripts/kernels (default: %(default)s)")
+                        help="rows of scripts/kernel/table (default: %(default)s)")
     parser.add_argument("-k", metavar="EXPRESSION",
                         help="of the end-to-end and torture tests only these")
     return parser.parse_args()

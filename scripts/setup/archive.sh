@@ -10,18 +10,18 @@ SUITE=trixie
 # Options of apt: none for the archive as it is now; use_dated sets them.
 APT=()
 
-# Prints the lines of scripts/tested for a source: version, snapshot, rustc.
-tested() { awk -v s="$1" '$1 "" == s { print $2, $3, $4 }' scripts/tested; }
+# Prints the lines of scripts/kernel/tested for a source: version, snapshot, rustc.
+tested() { awk -v s="$1" '$1 "" == s { print $2, $3, $4 }' scripts/kernel/tested; }
 
 # snapshot_of VERSION: when the archive had a tested version.
-snapshot_of() { awk -v v="$1" '$2 "" == v { print $3; exit }' scripts/tested; }
+snapshot_of() { awk -v v="$1" '$2 "" == v { print $3; exit }' scripts/kernel/tested; }
 
 # series VERSION: 7.3 of 7.3.4-1~bpo13+1.
 series() { cut -d . -f 1,2 <<<"$1"; }
 
 # kept_digest VERSION: the SHA-256 of a tested version's linux-source package, if known.
 kept_digest() {
-	awk -v v="$1" '$2 "" == v && $5 ~ /^[0-9a-f]+$/ { print $5; exit }' scripts/tested
+	awk -v v="$1" '$2 "" == v && $5 ~ /^[0-9a-f]+$/ { print $5; exit }' scripts/kernel/tested
 }
 
 is_tested() { [ -n "$(snapshot_of "$1")" ]; }
@@ -101,7 +101,7 @@ use_sources() {
 
 # take_kept VERSION FILE: downloads the linux-source package of a tested version that the
 # archive's lists do not have any more: the archive keeps the file for a while.  No signed
-# list has its digest then, so scripts/tested does.
+# list has its digest then, so scripts/kernel/tested does.
 take_kept() {
 	local package place digest
 

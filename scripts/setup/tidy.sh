@@ -11,7 +11,7 @@
 KEEP_DAYS=14
 KEEP_DAYS_GONE=3
 
-# Notes, in the build root, that this clone uses a kernel for a row of scripts/kernels.
+# Notes, in the build root, that this clone uses a kernel for a row of scripts/kernel/table.
 note_use() { # ROW DIRECTORY
 	local notes
 
@@ -87,7 +87,7 @@ useful_kernel() {
 	recent "$1/stamp" "$days"
 }
 
-clone_exists() { [ -e "$(cat -- "$1/clone" 2>/dev/null)/scripts/kernels" ]; }
+clone_exists() { [ -e "$(cat -- "$1/clone" 2>/dev/null)/scripts/enter.sh" ]; }
 
 # awaits_successor NOTE: has the clone used other kernels for this row since, none of
 # which has booted yet?  (Some may be gone.)

@@ -164,12 +164,12 @@ class Tree:
 
     def name(self, tested):
         """Name these as the tested versions: (source, version, snapshot, rustc) each."""
-        (self.directory / "scripts/tested").write_text(
+        (self.directory / "scripts/kernel/tested").write_text(
             "# made up\n" + "".join(" ".join(line) + "\n" for line in tested))
 
     def keep_row(self, name):
-        """Have no other rows in scripts/kernels."""
-        path = self.directory / "scripts/kernels"
+        """Have no other rows in scripts/kernel/table."""
+        path = self.directory / "scripts/kernel/table"
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         path.write_text("".join(line for line in lines
                                 if line.startswith("#") or line.split()[:1] == [name]))
@@ -189,7 +189,7 @@ class Tree:
 
     def forget(self, source="backports"):
         """Remove the record of a source, which is in the real cache."""
-        Path(self.run("scripts/resolve.sh", source)[1].strip()).unlink()
+        Path(self.run("scripts/kernel/resolve.sh", source)[1].strip()).unlink()
 
     def run(self, *command, **variables):
         """Run a command in the tree; return (its status, its output, its messages)."""
@@ -200,13 +200,13 @@ class Tree:
 
     def resolve(self, source="backports"):
         """Have a source resolved; return (what is recorded, the messages)."""
-        status, output, said = self.run("scripts/resolve.sh", source)
+        status, output, said = self.run("scripts/kernel/resolve.sh", source)
         assert status == 0, said
         lines = Path(output.strip()).read_text(encoding="utf-8").splitlines()
         return dict(line.split("=", 1) for line in lines), said
 
     def remarks(self, source="backports"):
         """What is said of a source in every run."""
-        status, output, said = self.run("scripts/resolve.sh", "remarks", source)
+        status, output, said = self.run("scripts/kernel/resolve.sh", "remarks", source)
         assert (status, said) == (0, "")
         return output

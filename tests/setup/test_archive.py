@@ -10,7 +10,7 @@ import pytest
 from archive import RUSTC, SNAPSHOT, SUITE, Archive, Tree, fill
 from row import Row
 
-# Version of the archive's package -> line of scripts/tested.
+# Version of the archive's package -> line of scripts/kernel/tested.
 V734, V7212, V739, V741 = (f"{version}-1~bpo13+1" for version in
                            ("7.3.4", "7.2.12", "7.3.9", "7.4.1"))
 OLD = f"5.0.{os.getpid()}-1"
@@ -105,7 +105,7 @@ def test_newest(tree, archive):
 
 def test_nothing(tree, archive):
     archive.index()
-    status, output, said = tree.run("scripts/resolve.sh", "backports")
+    status, output, said = tree.run("scripts/kernel/resolve.sh", "backports")
     assert (status, output) == (1, "")
     assert said.splitlines()[-1] == (
         "alloclab: kernel, backports: no version of it can be had: neither one that this tree "
@@ -218,7 +218,7 @@ def test_series_moved(tree, archive):
 def test_series_gone(tree, archive):
     """Another series would be another row."""
     fill(archive, V734)
-    status, _, said = tree.run("scripts/resolve.sh", "6.18")
+    status, _, said = tree.run("scripts/kernel/resolve.sh", "6.18")
     assert status == 1
     assert "alloclab: kernel, 6.18: no version of it can be had" in said
 
@@ -239,7 +239,7 @@ def test_source_kept(tree, archive, listed):
 
     # Another than the tree names.
     package.write_bytes(content + b".")
-    status, _, said = tree.run("scripts/resolve.sh", "6.18")
+    status, _, said = tree.run("scripts/kernel/resolve.sh", "6.18")
     assert f"archive: {package.name}, which it does not list: " in said or listed
     assert status == (0 if listed else 1)
 
@@ -269,7 +269,7 @@ def test_old_tree(tree, archive):
     """An old state of the tree gets its kernel while the cache has it."""
     fill(archive, V741)
     _, key, _ = tree.run(
-        "bash", "-c", ". scripts/setup/lib.sh; . scripts/recipes.sh; source_key backports")
+        "bash", "-c", ". scripts/setup/lib.sh; . scripts/kernel/recipes.sh; source_key backports")
     (tree.cache / "sources" / f"{V7212}-{key.strip()}").mkdir(parents=True)
     (tree.cache / "debs" / V7212).mkdir(parents=True)
     (tree.cache / "debs" / V7212 / "linux-binary-7.2.12+deb13-arm64.deb").touch()

@@ -16,8 +16,8 @@ TASK = r"""
 set -eu
 . scripts/setup/lib.sh
 row=$2
-source=$(awk -v n="$row" '$1 "" == n { print $3 }' scripts/kernels)
-. "$(scripts/resolve.sh "$source")"
+source=$(awk -v n="$row" '$1 "" == n { print $3 }' scripts/kernel/table)
+. "$(scripts/kernel/resolve.sh "$source")"
 echo "$1 $row $source $VERSION" >>"$RESULTS/called"
 mkdir -p "$ALLOCLAB_CACHE/sources" "$ALLOCLAB_CACHE/kernels/$row-$VERSION" out/log
 if [ "$source" = backports ]; then

@@ -18,7 +18,7 @@ def fixture_tree(tmp_path):
     """A tree whose rows have a real kernel, and in whose PATH make notes what it is to make."""
     tree = Tree(tmp_path / "tree", [("backports", "1-1", SNAPSHOT, RUSTC)],
                 Archive(tmp_path / "archive"), tmp_path / "dated")
-    tree.replace("kernel.sh", KERNEL.format(directory=Row.find("debian").directory))
+    tree.replace("kernel/kernel.sh", KERNEL.format(directory=Row.find("debian").directory))
     make = tmp_path / "bin/make"
     make.parent.mkdir()
     make.write_text(f'#!/bin/sh\necho "$*" >>{tree.directory}/made\n', encoding="utf-8")

@@ -37,7 +37,7 @@ def fixture_tree(tmp_path, archive):
 
 def named(tree):
     """The tree's list of tested versions, with their rustc."""
-    lines = (tree.directory / "scripts/tested").read_text(encoding="utf-8").splitlines()
+    lines = (tree.directory / "scripts/kernel/tested").read_text(encoding="utf-8").splitlines()
     return [tuple(line.split()[:2] + line.split()[3:4]) for line in lines if line[0] != "#"]
 
 
@@ -62,10 +62,11 @@ def test_newer(tree, archive):
     assert called(tree) == ["task.sh build debian", "demo.py --kernel=debian"]
     assert named(tree) == [("backports", V741, RUSTC), ("backports", V734, RUSTC),
                            ("backports", V7212, RUSTC)]
-    line = next(line for line in (tree.directory / "scripts/tested").read_text().splitlines()
+    line = next(line for line in (tree.directory / "scripts/kernel/tested").read_text().splitlines()
                 if V741 in line)
     assert re.fullmatch(r"backports +\S+ +\d{8}T\d{6}Z +\S+ +-", line)
-    assert f"{V741} has booted and is the preferred one now: see git diff scripts/tested" in said
+    assert (f"{V741} has booted and is the preferred one now: "
+            "see git diff scripts/kernel/tested") in said
     assert tree.resolve()[0]["VERSION"] == V741 and tree.remarks() == ""
     assert not list((tree.directory / "out/update").glob("*/scripts"))
 
@@ -83,22 +84,22 @@ def test_fails(tree, archive, script):
     """What is not built or does not boot is not named, and what was tried can be looked at."""
     fill(archive, V734, V741)
     tree.replace(script, CALLED + "3")
-    before = (tree.directory / "scripts/tested").read_bytes()
+    before = (tree.directory / "scripts/kernel/tested").read_bytes()
     status, said = update(tree)
     assert status == 1
     assert called(tree)[-1].startswith(script)
-    assert (f"kernel, backports: {V741} is not taken, scripts/tested stays as it is; "
+    assert (f"kernel, backports: {V741} is not taken, scripts/kernel/tested stays as it is; "
             "what was tried is in out/update/backports\n") in said
-    assert (tree.directory / "scripts/tested").read_bytes() == before
-    assert V741 in (tree.directory / "out/update/backports/scripts/tested").read_text()
+    assert (tree.directory / "scripts/kernel/tested").read_bytes() == before
+    assert V741 in (tree.directory / "out/update/backports/scripts/kernel/tested").read_text()
 
 
 @pytest.mark.parametrize("status", [0, 1], ids=["recorded", "not recorded"])
 def test_costs(tree, archive, status):
     """Where make test compares what a press costs, that is recorded for the version taken."""
     fill(archive, V734, V741)
-    with open(tree.directory / "scripts/kernels", "a", encoding="utf-8") as kernels:
-        kernels.write("kunit own backports arm64 gcc kunit,bench - scripts/kunit.config\n")
+    with open(tree.directory / "scripts/kernel/table", "a", encoding="utf-8") as kernels:
+        kernels.write("kunit own backports arm64 gcc kunit,bench - scripts/kernel/kunit.config\n")
     tree.replace("task.sh", f'[ "$1" != build ] || exit 0\n{CALLED}{status}\n')
     said = update(tree)
     assert said[0] == status
@@ -136,7 +137,7 @@ def test_another_rustc(tree, archive, rustc, built):
 
 def test_own(tree, archive):
     """A source of one series stays in it; what was built is booted through the demo too."""
-    (tree.directory / "scripts/kernels").write_text("6.18 own 6.18 gcc test -\n")
+    (tree.directory / "scripts/kernel/table").write_text("6.18 own 6.18 gcc test -\n")
     # No row is made of the other.
     other = ("6.19", "6.19.0-1", SNAPSHOT, "-")
     tree.name([other, ("6.18", "6.18.15-1", SNAPSHOT, "-")])
@@ -146,7 +147,7 @@ def test_own(tree, archive):
     archive.index()
     assert update(tree)[0] == 0
     package, = archive.pool.glob("linux-source-6.18_*")
-    tested = (tree.directory / "scripts/tested").read_text(encoding="utf-8")
+    tested = (tree.directory / "scripts/kernel/tested").read_text(encoding="utf-8")
     assert hashlib.sha256(package.read_bytes()).hexdigest() in tested
     assert called(tree) == ["task.sh build 6.18", "demo.py --kernel=6.18"]
     assert named(tree) == [("6.19", "6.19.0-1", "-"), ("6.18", "6.18.20-1", "-"),
@@ -155,7 +156,8 @@ def test_own(tree, archive):
 
 def test_series_of_stock(tree, archive):
     """Debian's kernels of the series before stay in it, and rustc counts."""
-    (tree.directory / "scripts/kernels").write_text("old stock backports-7.2 arm64 - - core -\n")
+    (tree.directory / "scripts/kernel/table").write_text(
+        "old stock backports-7.2 arm64 - - core -\n")
     tree.name([("backports-7.2", "7.2.9-1~bpo13+1", SNAPSHOT, RUSTC)])
     fill(archive, "7.2.9-1~bpo13+1", V7212, V734)
     assert update(tree)[0] == 0

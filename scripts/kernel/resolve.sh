@@ -4,7 +4,7 @@
 # Decides which version of the kernel this tree takes.  Runs in the build root.
 #
 #   resolve.sh SOURCE          prints the file that records it for a source of
-#                              scripts/kernels
+#                              scripts/kernel/table
 #   resolve.sh remarks SOURCE...   prints, a line each, what is recorded in place of a
 #                              preferred version
 #   resolve.sh newest SOURCE   prints version and release of the newest that the archive
@@ -13,18 +13,18 @@
 #                              if one of them cannot be had
 #
 # It is the first of these that can be had:
-#   1. a version of scripts/tested, in that order, that the archive or the cache has, or
+#   1. a version of scripts/kernel/tested, in that order, that the archive or the cache has, or
 #      whose source the archive keeps, though it does not list it any more
 #   2. the preferred one, from the archive's dated copy
 #   3. the newest version of a tested series
 #   4. the newest version
-# What is recorded is found again by the source's lines in scripts/tested, so another
+# What is recorded is found again by the source's lines in scripts/kernel/tested, so another
 # state of the tree has records of its own.
 
 set -euo pipefail
 . scripts/setup/lib.sh
 . scripts/setup/archive.sh
-. scripts/recipes.sh
+. scripts/kernel/recipes.sh
 
 RECORDS=$ALLOCLAB_CACHE/versions
 
@@ -84,7 +84,7 @@ kept() {
 		printf '%s\n' "${2%%-*}"
 }
 
-# Was a kernel of that line of scripts/tested built with the build root's rustc?
+# Was a kernel of that line of scripts/kernel/tested built with the build root's rustc?
 same_rustc() { # RUSTC
 	[ "$1" = - ] || [ "$1" = "$(rustc --version | cut -d ' ' -f 2)" ]
 }
@@ -134,7 +134,7 @@ find_dated() {
 	return 1
 }
 
-# find_untested SOURCE: the same for versions that are not in scripts/tested.
+# find_untested SOURCE: the same for versions that are not in scripts/kernel/tested.
 find_untested() {
 	local all
 
@@ -154,7 +154,7 @@ resolve() {
 	APT=()
 	record=$(record_of "$1")
 	preferred=$(tested "$1" | awk 'NR == 1 { print $1 }')
-	[ -n "$preferred" ] || die "scripts/tested names no version of the source '$1'"
+	[ -n "$preferred" ] || die "scripts/kernel/tested names no version of the source '$1'"
 	{ complete "$1" "$preferred" || cached "$1" "$preferred"; } >/dev/null || refresh_once
 	find_tested "$1" || find_dated "$1" || find_untested "$1" ||
 		die "kernel, $1: no version of it can be had: neither one that this tree was" \
@@ -182,10 +182,10 @@ refresh_once() {
 	fi
 }
 
-# The sources of scripts/kernels.
-sources() { awk '!/^#/ && NF { print $3 }' scripts/kernels | sort -u; }
+# The sources of scripts/kernel/table.
+sources() { awk '!/^#/ && NF { print $3 }' scripts/kernel/table | sort -u; }
 
-(($#)) || die "usage: scripts/resolve.sh SOURCE | remarks SOURCE... | newest SOURCE | update"
+(($#)) || die "usage: scripts/kernel/resolve.sh SOURCE | remarks SOURCE... | newest SOURCE | update"
 case $1 in
 newest)
 	[[ $2 =~ ^(backports-)?([0-9]+\.[0-9]+)$ ]] && of=("${BASH_REMATCH[2]}") || of=()
@@ -208,7 +208,7 @@ update)
 	export REFRESHED=yes
 	failed=0
 	while read -r source; do
-		scripts/resolve.sh anew "$source" || failed=2
+		scripts/kernel/resolve.sh anew "$source" || failed=2
 	done < <(sources)
 	exit "$failed"
 	;;

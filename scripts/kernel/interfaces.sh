@@ -16,7 +16,7 @@
 
 set -euo pipefail
 export LC_ALL=C.UTF-8
-# shellcheck source=scripts/tree.sh
+# shellcheck source=scripts/kernel/tree.sh
 . "$(dirname -- "$0")/tree.sh"
 
 OUTPUT=$1

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes the kernels of scripts/kernels.  Runs in the build root.
+# Makes the kernels of scripts/kernel/table.  Runs in the build root.
 #
 #   kernel.sh dir ROW      prints the directory of the finished row, made if need be:
 #                          build/ (the O= tree), Image, row (KEY=VALUE lines),
@@ -19,7 +19,7 @@
 set -euo pipefail
 . scripts/setup/lib.sh
 . scripts/setup/archive.sh
-. scripts/recipes.sh
+. scripts/kernel/recipes.sh
 . scripts/setup/tidy.sh
 
 # Sets NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG from the table, PATCHES, and what
@@ -28,8 +28,8 @@ read_row() {
 	local word what='kunit|all|core|wide|storm|storms|torture|bench|check|setup|-'
 
 	read -r NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG \
-		< <(awk -v n="$1" '$1 "" == n' scripts/kernels) ||
-		die "no kernel '$1' in scripts/kernels: there are $(names | paste -sd ' ')"
+		< <(awk -v n="$1" '$1 "" == n' scripts/kernel/table) ||
+		die "no kernel '$1' in scripts/kernel/table: there are $(names | paste -sd ' ')"
 	[[ $KIND-$FROM =~ ^((stock|own)-backports(-[0-9]+\.[0-9]+)?|own-[0-9]+\.[0-9]+)$ ]] ||
 		wrong "kind '$KIND' from '$FROM'" "stock or own from backports or backports-X.Y," \
 			"own from X.Y"
@@ -57,7 +57,7 @@ wrong() {
 	local what=$1
 
 	shift
-	die "scripts/kernels: $NAME: there is no $what; allowed are $*"
+	die "scripts/kernel/table: $NAME: there is no $what; allowed are $*"
 }
 
 # Prints the fragments of an own kernel one after the other.
@@ -76,7 +76,7 @@ names() {
 		{ words = column == "test" ? $6 : $7 }
 		column == "" || (word == "" ? words != "-" : index("," words ",", "," word ",")) {
 			print $1
-		}' scripts/kernels
+		}' scripts/kernel/table
 }
 
 # The packages of the build root that leave traces in what is built: of the compilers,
@@ -96,7 +96,7 @@ toolchain() {
 read_versions() {
 	local record
 
-	record=$(scripts/resolve.sh "$FROM")
+	record=$(scripts/kernel/resolve.sh "$FROM")
 	# shellcheck disable=SC1090
 	. "$record"
 	[ "$KIND" = own ] || RELEASE=${RELEASE%-arm64}-$FLAVOUR
@@ -299,7 +299,7 @@ missing)
 	exit
 	;;
 *)
-	die "usage: scripts/kernel.sh dir ROW | modules ROW | names [COLUMN [WORD]] |" \
+	die "usage: scripts/kernel/kernel.sh dir ROW | modules ROW | names [COLUMN [WORD]] |" \
 		"missing ROW..."
 	;;
 esac

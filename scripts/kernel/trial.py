@@ -52,14 +52,14 @@ def newer(version, other):
 
 
 def tested(tree=CLONE):
-    """scripts/tested of a tree: (source, version, snapshot, rustc, sha256) each."""
-    lines = (tree / "scripts/tested").read_text(encoding="utf-8").splitlines()
+    """scripts/kernel/tested of a tree: (source, version, snapshot, rustc, sha256) each."""
+    lines = (tree / "scripts/kernel/tested").read_text(encoding="utf-8").splitlines()
     return [tuple(line.split()) for line in lines if line and not line.startswith("#")]
 
 
 def prefer(tree, source, version, snapshot, rustc, sha256="-", only=False):
     """Make a version the preferred one of a source in a tree, or `only`, the only one."""
-    path = tree / "scripts/tested"
+    path = tree / "scripts/kernel/tested"
     line = f"{source:<13}  {version:<17}  {snapshot:<16}  {rustc:<6}  {sha256}"
     lines = path.read_text(encoding="utf-8").splitlines()
     mine = [number for number, text in enumerate(lines) if text.split()[:1] == [source]]
