@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from row import CLONE
+from guest.row import CLONE
 from kernel.trial import Trial, ask, newer, now, prefer, say, step, tested, upstream
 
 OUT = CLONE / "out/canary"

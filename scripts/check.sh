@@ -88,7 +88,7 @@ merge_overlays() {
 	PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 python3 - "$OUT" "$@" <<-'PYTHON'
 		import pathlib
 		import sys
-		from devicetree import merge
+		from guest.devicetree import merge
 
 		machine = ["qemu-system-aarch64", "-display", "none", "-net", "none", "-M", "virt"]
 		for overlay in map(pathlib.Path, sys.argv[2:]):

@@ -13,10 +13,10 @@ import signal
 import sys
 import time
 
-from devicetree import TreeError
-from events import PREFIX, READY, Event, parse_all, parse_methods, parse_stats
-from guest import Guest, GuestError, interrupted
-from row import CLONE, Row, RowError
+from guest.devicetree import TreeError
+from guest.events import PREFIX, READY, Event, parse_all, parse_methods, parse_stats
+from guest.guest import Guest, GuestError, interrupted
+from guest.row import CLONE, Row, RowError
 
 OUT = CLONE / "out/demo"
 DEBUGFS = "/sys/kernel/debug/alloclab"

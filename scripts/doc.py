@@ -15,7 +15,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 NONE = "–"
-# The fragment of a kernel that torture tests call debug: see Row.variety in scripts/row.py.
+# The fragment of a kernel that torture tests call debug: see Row.variety in scripts/guest/row.py.
 DEBUG = "debug.config"
 # How a path in the text begins.
 TOP = ("doc", "dts", "rust", "scripts", "src", "tests", "upstream")

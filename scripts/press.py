@@ -9,7 +9,7 @@ import sys
 
 from qemu.qmp import QMPClient, QMPError
 
-from guest import PRESS_SECONDS
+from guest.guest import PRESS_SECONDS
 from shell import DIRECTORY, SOCKET
 
 PATIENCE_SECONDS = 10

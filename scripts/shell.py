@@ -12,11 +12,10 @@ import tempfile
 import termios
 from pathlib import Path
 
-import devicetree
-import initramfs
-from guest import interrupted
-from machine import busybox_of, machine_of
-from row import CLONE, Row, RowError
+from guest import devicetree, initramfs
+from guest.guest import interrupted
+from guest.machine import busybox_of, machine_of
+from guest.row import CLONE, Row, RowError
 
 # QEMU and `make press` use the socket by its name alone, from inside the
 # directory: the whole path could be too long for a socket.

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from row import CLONE
+from guest.row import CLONE
 from kernel.trial import Trial, ask, newer, now, prefer, say, step, tested
 
 DIRECTORY = CLONE / "out/update"

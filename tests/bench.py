@@ -23,12 +23,12 @@ CLONE = HERE.parent
 sys.path[:0] = [str(CLONE / "scripts"), str(HERE), str(HERE / "e2e")]
 sys.dont_write_bytecode = True
 
-import initramfs  # noqa: E402
-from guest import Log, kernel_command_line, merged_tree  # noqa: E402
+from guest import initramfs  # noqa: E402
+from guest.guest import Log, kernel_command_line, merged_tree  # noqa: E402
+from guest.machine import busybox_of, machine_of  # noqa: E402
+from guest.row import Row, RowError, table as kernels  # noqa: E402
 from lab import PL061, bank, node, nodes  # noqa: E402
-from machine import busybox_of, machine_of  # noqa: E402
 from programs import program_for_guest  # noqa: E402
-from row import Row, RowError, table as kernels  # noqa: E402
 
 OUT = CLONE / "out/bench"
 RECORD = HERE / "bench/record.json"

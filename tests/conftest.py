@@ -15,11 +15,11 @@ sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture")
                 str(HERE / "setup")]
 
 from detectors import complaints, look_back  # noqa: E402
-from guest import Guest, GuestError, interrupted  # noqa: E402
+from guest.guest import Guest, GuestError, interrupted  # noqa: E402
+from guest.machine import machine_of  # noqa: E402
+from guest.row import Row  # noqa: E402
 from lab import KPTR, STANDARD, Lab  # noqa: E402
-from machine import machine_of  # noqa: E402
 from programs import program_for_guest  # noqa: E402
-from row import Row  # noqa: E402
 
 
 MARKERS = [
@@ -30,7 +30,7 @@ MARKERS = [
     "edges: of nodes, and of what their lines do",
     "hard: an interrupt may allocate",
     "preempt_rt: no interrupt may allocate",
-    "excused(variety, why): not for kernels of a variety, see Row.variety in scripts/row.py"]
+    "excused(variety, why): not for kernels of a variety, see Row.variety in scripts/guest/row.py"]
 # Marker -> option of the kernel, the values with which its tests are there, what another kernel
 # lacks; nothing if it lacks nothing.
 ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is no line"),

@@ -19,9 +19,9 @@ sys.dont_write_bytecode = True
 
 import junit  # noqa: E402
 import kunit  # noqa: E402
-from guest import interrupted  # noqa: E402
+from guest.guest import interrupted  # noqa: E402
+from guest.row import Row, RowError  # noqa: E402
 from junit import Case  # noqa: E402
-from row import Row, RowError  # noqa: E402
 
 # The marks of end-to-end tests that are words of scripts/kernel/table too.
 MARKS = ["core", "wide", "storm", "storms"]

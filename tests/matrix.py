@@ -17,8 +17,8 @@ import time
 from collections import Counter
 
 import record
+from guest.row import Row, RowError, table
 from jobs import CLONE, MARKS, RUN, Progress, clear, e2e_jobs, kunit_jobs, run_jobs, stop
-from row import Row, RowError, table
 
 OUT = CLONE / "out/matrix"
 LEFT = ["*.json", "*.log", "*.xml"]

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 
-from row import CLONE
+from guest.row import CLONE
 
 
 @functools.cache

@@ -18,10 +18,10 @@ from jobs import (CLONE, Progress, bench_jobs, clear, e2e_jobs, kunit_jobs, run_
 
 import junit
 import record
-from devicetree import TreeError
-from guest import GuestError
+from guest.devicetree import TreeError
+from guest.guest import GuestError
+from guest.row import Row, RowError, table
 from junit import Case
-from row import Row, RowError, table
 
 OUT = CLONE / "out/test"
 TORTURE = CLONE / "out/torture"

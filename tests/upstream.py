@@ -13,10 +13,10 @@ import subprocess
 import sys
 
 from bench import BenchError, bench_row, entries, measure
+from guest.guest import Guest, GuestError
+from guest.row import Row, RowError
 from jobs import CLONE, Progress, clear, e2e_jobs, kunit_jobs, run_jobs
 from kunit import cases_of, parse
-from guest import Guest, GuestError
-from row import Row, RowError
 
 OUT = CLONE / "out/upstream"
 LEFT = ["*.json", "*.log", "*.xml"]

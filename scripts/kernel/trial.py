@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from row import CLONE
+from guest.row import CLONE
 
 # What runs leave in a tree, and what is not needed to make something of it.
 LEFT_OUT = shutil.ignore_patterns("out", ".git", "__pycache__", "*.ko", "*.o", "*.mod*", ".*.cmd")

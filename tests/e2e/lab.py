@@ -5,8 +5,8 @@ import re
 import time
 from typing import NamedTuple, Sequence
 
-from events import PREFIX, Event, parse_all, parse_methods, parse_remark, parse_stats
-from row import CLONE
+from guest.events import PREFIX, Event, parse_all, parse_methods, parse_remark, parse_stats
+from guest.row import CLONE
 
 PL061 = CLONE / "dts/virt-pl061.dtso"
 GPIO_SIM = CLONE / "dts/virt-gpio-sim.dtso"

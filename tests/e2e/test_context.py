@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from events import READY
+from guest.events import READY
 from lab import DRIVER, DROPPED, PROBE_FAILED, STANDARD, STANDARD_NODES
 
 BOOT = STANDARD

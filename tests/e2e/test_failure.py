@@ -4,7 +4,7 @@
 import re
 import time
 
-from events import Event
+from guest.events import Event
 from lab import DEBUGFS, DRIVER, PL061, Boot, errno
 
 LARGEST = 4 << 20

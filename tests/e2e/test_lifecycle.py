@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from events import READY, Event
+from guest.events import READY, Event
 from lab import DEBUGFS, DRIVER, READABLE, STANDARD, WRITABLE, errno
 
 BOOT = STANDARD

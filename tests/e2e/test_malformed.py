@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from events import READY
+from guest.events import READY
 from lab import DEBUGFS, DRIVER, PL061, PROBE_FAILED, Boot, Lab, node, nodes
 
 # What the files of a good node say instead, as refusals there name it.

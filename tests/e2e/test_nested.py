@@ -3,7 +3,7 @@
 
 import pytest
 
-from events import READY
+from guest.events import READY
 from lab import PL061, Boot, node, nodes
 
 pytestmark = [pytest.mark.wide, pytest.mark.edges]

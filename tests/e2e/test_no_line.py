@@ -3,7 +3,7 @@
 
 import pytest
 
-from events import REMARKS
+from guest.events import REMARKS
 from lab import DRIVER, STANDARD, errno
 
 BOOT = STANDARD

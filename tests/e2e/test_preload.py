@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from events import ADDRESS
+from guest.events import ADDRESS
 from lab import DEBUGFS, DRIVER, STANDARD, errno
 
 BOOT = STANDARD

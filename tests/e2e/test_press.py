@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from events import ADDRESS, DMA, READY, REMARKS, Event, parse_remark
+from guest.events import ADDRESS, DMA, READY, REMARKS, Event, parse_remark
 from lab import DEBUGFS, DRIVER, STANDARD
 
 BOOT = STANDARD

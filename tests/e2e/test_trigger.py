@@ -3,7 +3,7 @@
 
 import pytest
 
-from events import READY
+from guest.events import READY
 from lab import (CHIP, DRIVER, FALLING, PL061, PROBE_FAILED, RISING, Boot, bank, load_sim, node,
                  nodes)
 

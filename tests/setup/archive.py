@@ -9,7 +9,7 @@ import subprocess
 import textwrap
 from pathlib import Path
 
-from row import CLONE
+from guest.row import CLONE
 
 RUSTC = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True,
                        check=True).stdout.split()[1]

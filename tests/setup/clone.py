@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 
-from row import CLONE
+from guest.row import CLONE
 
 # The root of a module that does nothing: its build leaves the same files, and is quick.
 SMALL = """//! Small.

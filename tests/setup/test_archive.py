@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from archive import RUSTC, SNAPSHOT, SUITE, Archive, Tree, fill
-from row import Row
+from guest.row import Row
 
 # Version of the archive's package -> line of scripts/kernel/tested.
 V734, V7212, V739, V741 = (f"{version}-1~bpo13+1" for version in

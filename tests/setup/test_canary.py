@@ -6,7 +6,7 @@ import json
 import pytest
 
 from archive import RUSTC, SNAPSHOT, Archive, Tree, fill
-from row import Row
+from guest.row import Row
 
 V734, V741 = (f"{version}-1~bpo13+1" for version in ("7.3.4", "7.4.1"))
 TESTED = [("backports", V734, SNAPSHOT, RUSTC)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from row import CLONE
+from guest.row import CLONE
 
 NOBODY = 65534
 # A step that fills the file system of $1 says what it is told in $2, and fails.

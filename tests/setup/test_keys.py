@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from machine import machine_of
+from guest.machine import machine_of
+from guest.row import CLONE
 from programs import program_for_guest
-from row import CLONE
 
 # Functions that only name, choose or call: what comes of them is in the keys.
 NO_RECIPES = {"recipes.sh": ["source_key", "patched_key", "recipe", "machine_of"],

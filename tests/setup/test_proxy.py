@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from row import CLONE
+from guest.row import CLONE
 
 PROXY = "http://proxy.example:3128/"
 # A root inside of ours: the same files, with mounts of its own.

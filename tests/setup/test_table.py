@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from row import CLONE, table
+from guest.row import CLONE, table
 
 GOOD = "one stock backports arm64 - core core -"
 # What is wrong in a row -> what is said of it.

@@ -4,7 +4,7 @@
 import pytest
 
 from archive import RUSTC, SNAPSHOT, Archive, Tree
-from row import Row
+from guest.row import Row
 
 # Names rows one after the other: whoever has seen enough may be gone when the last one comes.
 KERNEL = """case "$*" in

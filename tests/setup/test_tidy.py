@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from row import CLONE, Row
+from guest.row import CLONE, Row
 
 DAY = 24 * 60 * 60
 TIDY = "for part in lib ns cache tidy; do . scripts/setup/$part.sh; done; "

@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from archive import RUSTC, SNAPSHOT, Archive, Tree, fill
-from row import Row
+from guest.row import Row
 
 V734, V7212, V741 = (f"{version}-1~bpo13+1" for version in ("7.3.4", "7.2.12", "7.4.1"))
 OLD = f"5.0.{os.getpid()}-2"

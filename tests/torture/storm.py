@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from guest.row import Row
 from lab import PL061, Boot, node, nodes
-from row import Row
 
 # CPUs of the guests, by the kernel's variety: (quick, full).
 CPUS = {"own": ([1, 2, 4], [1, 2, 4]), "debug": ([2], [1, 2, 4])}

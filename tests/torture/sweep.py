@@ -18,7 +18,7 @@ import re
 from collections import Counter
 from typing import NamedTuple, Optional, Sequence
 
-from events import parse_all, parse_methods
+from guest.events import parse_all, parse_methods
 from lab import DEBUGFS, DRIVER, STANDARD, Boot, bank, node, nodes
 
 # Nodes that nothing has bound before: their interrupt is mapped with the first bind of all.

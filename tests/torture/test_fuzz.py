@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from events import parse_remark
+from guest.events import parse_remark
 from lab import DROPPED, Boot
 
 # The kernels it is for, and about how many seconds it takes there in quick scale.

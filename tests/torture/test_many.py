@@ -7,7 +7,7 @@ Every edge comes in the interrupt itself, half of them to buttons that allocate 
 import time
 
 import storm
-from events import parse_all, parse_stats
+from guest.events import parse_all, parse_stats
 from lab import CHIP, DEBUGFS, PL061, Boot, bank, node, nodes
 
 BUTTONS = 64

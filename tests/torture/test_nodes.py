@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional, Sequence
 
 import pytest
 
-from events import PREFIX, READY
+from guest.events import PREFIX, READY
 from lab import CHIP, DEBUGFS, DRIVER, PL061, PROBE_FAILED, Boot, Button, Lab, bank, nodes
 
 ENXIO, EBUSY, EINVAL = 6, 16, 22

@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
-CLONE = Path(__file__).resolve().parent.parent
+CLONE = Path(__file__).resolve().parents[2]
 
 
 class RowError(Exception):

@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from guest import Guest, GuestError
+from guest.guest import Guest, GuestError
+from guest.row import CLONE
 from junit import Case
-from row import CLONE
 
 DECLARED = re.compile(r"^\s*#\[kunit_tests\((\w+)\)\]", re.MULTILINE)
 RUN_SECONDS = 300

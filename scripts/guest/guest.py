@@ -15,9 +15,8 @@ from typing import NamedTuple
 from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
-import devicetree
-import initramfs
-from machine import busybox_of, machine_of
+from guest import devicetree, initramfs
+from guest.machine import busybox_of, machine_of
 
 BOOT_SECONDS = 120
 TAIL_LINES = 30
