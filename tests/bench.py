@@ -299,7 +299,7 @@ def exceeded(result):
 
 def files_of(row, script=SCRIPT):
     """What the guest of a row needs."""
-    program = program_for_guest(HERE / "bench/load.c", machine_of(row).tools)
+    program = program_for_guest(HERE / "guest/load.c", machine_of(row).tools)
     files = {f"root/{name}.ko": row.product(f"{name}.ko")
              for name in (RUST, PEER, "alloclab_bench", "alloclab_pairs")}
     return files | {"root/load": program, "root/batch": script.format(

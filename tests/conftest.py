@@ -36,6 +36,8 @@ MARKERS = [
 ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is no line"),
         "hard": ("PREEMPT_RT", [None], "hard: with PREEMPT_RT no interrupt may allocate"),
         "preempt_rt": ("PREEMPT_RT", ["y"], "")}
+# Of the programs in tests/guest those that end-to-end tests use, on every machine.
+E2E_PROGRAMS = ["fragment", "interrupted_write", "ticks"]
 # So many tests may have the mark.
 EXCUSED_MOST = 5
 LEARNT = pytest.StashKey()
@@ -191,10 +193,10 @@ def fixture_guests(request, row):
     """The guests of this run, with the programs and modules that its tests may use."""
     driver = request.config.getoption("--driver")
     modules = [driver, "alloclab_inject", "alloclab_nested", "alloclab_refuse"]
-    programs = [*HERE.glob("e2e/*.c")]
+    programs = [HERE / f"guest/{name}.c" for name in E2E_PROGRAMS]
     if any(item.path.parent.name == "torture" for item in request.session.items):
         modules.append("alloclab_crime")
-        programs += HERE.glob("torture/*.c")
+        programs = HERE.glob("guest/*.c")
         if row.config().get("KUNIT") == "y":
             modules.append("alloclab_kunit")
     files = {f"root/{name}.ko": row.product(f"{name}.ko") for name in modules}
