@@ -24,7 +24,8 @@ sys.path[:0] = [str(CLONE / "scripts"), str(HERE), str(HERE / "e2e")]
 sys.dont_write_bytecode = True
 
 from guest import initramfs  # noqa: E402
-from guest.guest import Log, kernel_command_line, merged_tree  # noqa: E402
+from guest.guest import kernel_command_line, merged_tree  # noqa: E402
+from guest.log import Log  # noqa: E402
 from guest.machine import busybox_of, machine_of  # noqa: E402
 from guest.row import Row, RowError, table as kernels  # noqa: E402
 from lab import PL061, bank, node, nodes  # noqa: E402
