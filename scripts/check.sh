@@ -88,13 +88,13 @@ merge_overlays() {
 	PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 python3 - "$OUT" "$@" <<-'PYTHON'
 		import pathlib
 		import sys
-		from guest.devicetree import merge
+		from guest.machine import MACHINES
+		from guest.qemu import merged_tree
 
-		machine = ["qemu-system-aarch64", "-display", "none", "-net", "none", "-M", "virt"]
 		for overlay in map(pathlib.Path, sys.argv[2:]):
 		    directory = pathlib.Path(sys.argv[1]) / overlay.stem
 		    directory.mkdir()
-		    merge(machine, [overlay], directory)
+		    merged_tree(MACHINES["arm64"], [overlay], directory)
 	PYTHON
 }
 

@@ -12,9 +12,9 @@ import tempfile
 import termios
 from pathlib import Path
 
-from guest import devicetree, initramfs
+from guest import initramfs, qemu
+from guest.devicetree import TreeError
 from guest.guest import interrupted
-from guest.machine import busybox_of, machine_of
 from guest.row import CLONE, Row, RowError
 
 # QEMU and `make press` use the socket by its name alone, from inside the
@@ -38,22 +38,16 @@ Leave with poweroff, or Ctrl-A X.
 """
 
 
-def qemu(row, directory):
+def command_line(row, directory):
     """The command line of the guest whose files are in `directory`."""
     columns, lines = os.get_terminal_size()
     files = {"root/alloclab.ko": row.product("alloclab.ko"), "etc/motd": MOTD,
              "etc/profile": initramfs.PROFILE + f"stty rows {lines} cols {columns}\n"}
-    initrd = directory / "initrd"
-    initramfs.build(initrd, initramfs.TERMINAL, busybox_of(row), files)
-    options = machine_of(row).options(memory=512)
-    dumped = options[:-2] + ["-serial", "null"] + options[-2:]
-    tree = devicetree.merge(dumped, [CLONE / "dts/virt-pl061.dtso"], directory)
-    return ["setpriv", "--pdeathsig", "KILL", *options,
+    return [*qemu.command_line(row, directory, initramfs.TERMINAL, files, ["chardev:terminal"],
+                               overlays=[CLONE / "dts/virt-pl061.dtso"]),
             "-chardev", "stdio,id=terminal,mux=on,signal=off,logfile=serial.log",
-            "-serial", "chardev:terminal", "-mon", "chardev=terminal,mode=readline",
-            "-qmp", f"unix:{SOCKET},server=on,wait=off",
-            "-kernel", str(row.image), "-initrd", str(initrd), "-dtb", str(tree),
-            "-append", "console=ttyAMA0 rdinit=/init panic=-1", "-no-reboot"]
+            "-mon", "chardev=terminal,mode=readline",
+            "-qmp", f"unix:{SOCKET},server=on,wait=off"]
 
 
 def main():
@@ -75,7 +69,7 @@ def main():
         socket.unlink(missing_ok=True)
         try:
             with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
-                command = qemu(row, Path(directory))
+                command = command_line(row, Path(directory))
                 print(f"Booting {row.release} (leave: poweroff, or Ctrl-A X)", flush=True)
                 status = subprocess.run(command, cwd=DIRECTORY, check=False).returncode
         finally:
@@ -90,7 +84,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, interrupted)
     try:
         sys.exit(main())
-    except (RowError, devicetree.TreeError) as error:
+    except (RowError, TreeError) as error:
         sys.exit(f"shell: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

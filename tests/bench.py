@@ -23,10 +23,9 @@ CLONE = HERE.parent
 sys.path[:0] = [str(CLONE / "scripts"), str(HERE), str(HERE / "e2e")]
 sys.dont_write_bytecode = True
 
-from guest import initramfs  # noqa: E402
-from guest.guest import kernel_command_line, merged_tree  # noqa: E402
+from guest import initramfs, qemu  # noqa: E402
 from guest.log import Log  # noqa: E402
-from guest.machine import busybox_of, machine_of  # noqa: E402
+from guest.machine import machine_of  # noqa: E402
 from guest.row import Row, RowError, table as kernels  # noqa: E402
 from lab import PL061, bank, node, nodes  # noqa: E402
 from programs import program_for_guest  # noqa: E402
@@ -54,7 +53,6 @@ MANY_METHODS = ["kmalloc", "raw_kmalloc", "vmalloc", "coherent", "list"]
 COUNTING = ["-icount", "shift=0,sleep=off,align=off", "-seed", "1",
             "-rtc", "base=2026-01-01,clock=vm"]
 APPEND = "kunit.enable=0 dma_debug=off"
-MEMORY_MB = 512
 BOOT_SECONDS = 600
 # As many as the lines that are shown, and more presses than that.
 SHOWN_PAIRS, USED_UP = 40, 120
@@ -151,19 +149,13 @@ def boot(row, out, name, files, buttons=2):
     log = out / f"bench.{name}.serial.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    machine = machine_of(row)
-    options = machine.options(MEMORY_MB, cpus=1)
     others = [node(f"sim{line}", line, parent="sim") for line in range(buttons - 2)]
     overlays = [PL061, nodes(node("fast", 4, "debounce-interval = <0>"),
                              *([bank(len(others)), *others] if others else []))]
     with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
-        directory = Path(directory)
-        tree = merged_tree(options, overlays, directory)
-        initramfs.build(directory / "initrd", BATCH, busybox_of(row), files)
-        command = ["setpriv", "--pdeathsig", "KILL", *options, *COUNTING,
-                   "-serial", f"file:{log}", "-serial", "null", "-kernel", str(row.image),
-                   "-initrd", str(directory / "initrd"), "-dtb", str(tree), "-no-reboot",
-                   "-append", kernel_command_line(machine, APPEND)]
+        command = qemu.command_line(
+            row, Path(directory), BATCH, files, [qemu.to_file(log), "null"], overlays=overlays,
+            cpus=1, append=qemu.strict(row, APPEND)) + COUNTING
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True, timeout=BOOT_SECONDS,

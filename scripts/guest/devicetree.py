@@ -33,17 +33,17 @@ def compile_overlay(source, target, strict=True):
         raise TreeError(f"{source}: dtc says\n{said}")
 
 
-def merge(machine, overlays, directory):
-    """Dump the tree of QEMU started by `machine`, merge `overlays`, return the file.
+def merge(options, overlays, directory):
+    """Dump the tree of the machine that QEMU's `options` make, merge `overlays`, return the file.
 
-    `machine` is a QEMU command line whose -M argument is its second last word.
+    The options are Machine.options(), of which the last is the model.
     An overlay is the path of a .dtso, which must compile without warnings, or
     such a file's text, which need not: tests have wrong trees.
     """
     base = directory / "base.dtb"
     # A comma in an option of QEMU is written twice.
-    dump = f"{machine[-1]},dumpdtb={str(base).replace(',', ',,')}"
-    _run(*machine[:-1], dump)
+    dump = f"{options[-1]},dumpdtb={str(base).replace(',', ',,')}"
+    _run(*options[:-1], dump)
     for label, path in SYMBOLS.items():
         _run("fdtput", "-p", "-t", "s", base, "/__symbols__", label, path)
     compiled = []

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
-from guest import devicetree, initramfs
+from guest import initramfs, qemu
 from guest.log import Log
-from guest.machine import busybox_of, machine_of
+from guest.machine import machine_of
 
 BOOT_SECONDS = 120
 # The size of a page among what a kernel tells a program at its start.
@@ -37,24 +37,11 @@ class Result(NamedTuple):
     output: str
 
 
-def merged_tree(options, overlays, directory):
-    """The device tree of the machine that `options` make, with overlays; below `directory`."""
-    # What follows the serial ports is the model, see Machine.options().
-    dumped = options[:-2] + ["-serial", "null", "-serial", "null"] + options[-2:]
-    return devicetree.merge(dumped, overlays, directory)
-
-
-def kernel_command_line(machine, append):
-    """The command line of a guest's kernel."""
-    return (f"console={machine.serial}0 rdinit=/init oops=panic panic=-1 printk.devkmsg=on "
-            f"{machine.append} {append}")
-
-
 class Guest:
     """A guest; a `with` statement starts it and ends QEMU in every case."""
 
-    def __init__(self, row, log, *, overlays=(), files=None, memory=512, cpus=2,
-                 append=""):
+    def __init__(self, row, log, *, overlays=(), files=None, memory=qemu.MEMORY_MB,
+                 cpus=qemu.CPUS, append=""):
         self.row = row
         self.log = Log(Path(log))
         self._overlays = list(overlays)
@@ -90,29 +77,18 @@ class Guest:
         directory = Path(self._directory.name)
         self.log.path.parent.mkdir(parents=True, exist_ok=True)
         self.log.path.write_bytes(b"")
-        initrd = directory / "initrd"
-        machine = machine_of(self.row)
-        initramfs.build(initrd, initramfs.CHANNEL, busybox_of(self.row),
-                        {**self._files, "etc/channel": f"{machine.serial}1"})
-        options = machine.options(self._memory, self._cpus)
-        tree = []
-        if machine.tree:
-            tree = ["-dtb", str(merged_tree(options, self._overlays, directory))]
+        command = qemu.command_line(
+            self.row, directory, initramfs.CHANNEL,
+            {**self._files, "etc/channel": f"{machine_of(self.row).serial}1"},
+            [qemu.to_file(self.log.path), "chardev:channel"], overlays=self._overlays,
+            memory=self._memory, cpus=self._cpus, append=qemu.strict(self.row, self._append))
         # Sockets go to QEMU as open files: a path could be too long for one.
         self._channel, channel = socket.socketpair()
         monitor, monitor_end = socket.socketpair()
         with channel, monitor_end:
-            command = [
-                # QEMU must not outlive us, however we end.
-                "setpriv", "--pdeathsig", "KILL", *options,
-                "-serial", "file:" + str(self.log.path).replace(",", ",,"),
-                "-chardev", f"socket,id=channel,fd={channel.fileno()}",
-                "-serial", "chardev:channel",
-                "-chardev", f"socket,id=monitor,fd={monitor_end.fileno()}",
-                "-mon", "chardev=monitor,mode=control",
-                "-kernel", str(self.row.image), "-initrd", str(initrd), *tree,
-                "-append", kernel_command_line(machine, self._append),
-                "-no-reboot"]
+            command += ["-chardev", f"socket,id=channel,fd={channel.fileno()}",
+                        "-chardev", f"socket,id=monitor,fd={monitor_end.fileno()}",
+                        "-mon", "chardev=monitor,mode=control"]
             with open(directory / "qemu", "wb") as said:
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=said, stderr=said,

@@ -20,9 +20,14 @@ class Machine(NamedTuple):
     tools: str              # how the names of its compiler and binutils begin
     append: str             # of the kernel's command line
 
-    def options(self, memory, cpus=2):
-        """The options that make the machine; its device tree depends on all of them."""
-        return [*self.qemu, "-smp", str(cpus), "-m", str(memory), *COMMON, "-M", self.model]
+    def options(self, ports, memory, cpus):
+        """The options that make the machine, with serial `ports` that lead there; the model last.
+
+        Its device tree depends on all of them, but for where the ports lead.
+        """
+        serial = [word for port in ports for word in ("-serial", port)]
+        return [*self.qemu, "-smp", str(cpus), "-m", str(memory), *COMMON, *serial,
+                "-M", self.model]
 
 
 MACHINES = {

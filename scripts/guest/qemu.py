@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+"""QEMU's command line, which nothing else makes: for tests, the demo, `make shell`, the bench."""
+
+from guest import devicetree, initramfs
+from guest.machine import busybox_of, machine_of
+
+MEMORY_MB = 512
+CPUS = 2
+
+
+def to_file(path):
+    """A serial port that leads into a file."""
+    return "file:" + str(path).replace(",", ",,")
+
+
+def merged_tree(machine, overlays, directory, ports=2, memory=MEMORY_MB, cpus=CPUS):
+    """The device tree of a machine with so many serial ports, with overlays; below `directory`."""
+    return devicetree.merge(machine.options(["null"] * ports, memory, cpus), overlays, directory)
+
+
+def command_line(row, directory, init, files, ports, *, overlays=(), memory=MEMORY_MB, cpus=CPUS,
+                 append=""):
+    """QEMU with the kernel of a row; options may be added. What it reads is put in `directory`.
+
+    `init` and `files` are as for initramfs.build(), `overlays` as for devicetree.merge(); `ports`
+    are where the serial ports lead, the console first; the kernel is told `append`, too.
+    """
+    machine = machine_of(row)
+    initrd = directory / "initrd"
+    initramfs.build(initrd, init, busybox_of(row), files)
+    tree = []
+    if machine.tree:
+        merged = merged_tree(machine, overlays, directory, len(ports), memory, cpus)
+        tree = ["-dtb", str(merged)]
+    # QEMU must not outlive who started it, however that ends.
+    return ["setpriv", "--pdeathsig", "KILL", *machine.options(ports, memory, cpus), *tree,
+            "-kernel", str(row.image), "-initrd", str(initrd), "-no-reboot",
+            "-append", f"console={machine.serial}0 rdinit=/init panic=-1 {append}"]
+
+
+def strict(row, append):
+    """What to append where a guest must end when its kernel complains, and all that it logs counts.
+    """
+    return f"oops=panic printk.devkmsg=on {machine_of(row).append} {append}"
