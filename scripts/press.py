@@ -9,7 +9,7 @@ import sys
 
 from qemu.qmp import QMPClient, QMPError
 
-from guest.guest import PRESS_SECONDS
+from guest.button import COMMAND, PRESS_SECONDS
 from shell import DIRECTORY, SOCKET
 
 PATIENCE_SECONDS = 10
@@ -20,7 +20,7 @@ async def press():
     monitor = QMPClient("press")
     await asyncio.wait_for(monitor.connect(SOCKET), PATIENCE_SECONDS)
     try:
-        await asyncio.wait_for(monitor.execute("system_powerdown"), PATIENCE_SECONDS)
+        await asyncio.wait_for(monitor.execute(COMMAND), PATIENCE_SECONDS)
         await asyncio.sleep(PRESS_SECONDS)
     finally:
         await monitor.disconnect()

@@ -16,14 +16,13 @@ from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
 from guest import initramfs, qemu
+from guest.button import Button
 from guest.log import Log
 from guest.machine import machine_of
 
 BOOT_SECONDS = 120
 # The size of a page among what a kernel tells a program at its start.
 AT_PAGESZ = 6
-# QEMU holds the button's line for 100 ms: presses that are closer merge.
-PRESS_SECONDS = 0.12
 
 
 class GuestError(Exception):
@@ -54,7 +53,7 @@ class Guest:
         self._channel = None
         self._monitor = None
         self._received = b""
-        self._pressed = 0.0
+        self._button = Button(self._command)
         self._marks = 0
 
     def __enter__(self):
@@ -242,18 +241,11 @@ class Guest:
                 raise self._failure(f"{what or pattern}: not in the kernel log")
             time.sleep(0.01)
 
-    # The button.
+    # QEMU's monitor.
 
     def press(self):
-        """Press the button on the PL061's line 3, from outside the guest.
-
-        The falling edge comes 100 ms later, when QEMU lets the line go.
-        """
-        left = self._pressed + PRESS_SECONDS - time.monotonic()
-        if left > 0:
-            time.sleep(left)
-        self._command("press", "system_powerdown")
-        self._pressed = time.monotonic()
+        """Press the button, from outside the guest."""
+        self._button.press()
 
     def _command(self, what, name, **arguments):
         """Have QEMU's monitor carry out a command; `what` is said when it does not."""
