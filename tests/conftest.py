@@ -19,7 +19,7 @@ from guest.guest import Guest, GuestError, interrupted  # noqa: E402
 from guest.machine import machine_of  # noqa: E402
 from guest.row import Row  # noqa: E402
 from lab import KPTR, STANDARD, Lab  # noqa: E402
-from programs import program_for_guest  # noqa: E402
+from programs import program_for_guest, programs  # noqa: E402
 
 
 MARKERS = [
@@ -193,14 +193,14 @@ def fixture_guests(request, row):
     """The guests of this run, with the programs and modules that its tests may use."""
     driver = request.config.getoption("--driver")
     modules = [driver, "alloclab_inject", "alloclab_nested", "alloclab_refuse"]
-    programs = [HERE / f"guest/{name}.c" for name in E2E_PROGRAMS]
+    sources = [HERE / f"guest/{name}.c" for name in E2E_PROGRAMS]
     if any(item.path.parent.name == "torture" for item in request.session.items):
         modules.append("alloclab_crime")
-        programs = HERE.glob("guest/*.c")
+        sources = programs()
         if row.config().get("KUNIT") == "y":
             modules.append("alloclab_kunit")
     files = {f"root/{name}.ko": row.product(f"{name}.ko") for name in modules}
-    for source in programs:
+    for source in sources:
         program = program_for_guest(source, machine_of(row).tools)
         files[f"root/{program.name}"] = program
     guests = Guests(row, driver, request.config.getoption("--logs"), files,

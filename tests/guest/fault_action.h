@@ -20,128 +20,12 @@
 #define SETTLE_NS	200000000
 
 /* Locked, like all that the operation touches: a page fault would allocate. */
-static char buffer[BUFFER_BYTES];
+extern char buffer[BUFFER_BYTES];
 
-static noreturn void fail(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	printf(": %s\n", strerror(errno));
-	exit(1);
-}
+noreturn void fail(const char *format, ...);
 
 /* Read a file from the beginning into the buffer; return an error. */
-static int slurp(const char *path)
-{
-	int file = open(path, O_RDONLY), error = 0;
-	size_t have = 0;
-	ssize_t len;
-
-	if (file < 0)
-		return errno;
-	do {
-		len = read(file, buffer + have, sizeof(buffer) - 1 - have);
-		if (len > 0)
-			have += len;
-	} while (len > 0 && have < sizeof(buffer) - 1);
-	if (len < 0)
-		error = errno;
-	close(file);
-	buffer[have] = '\0';
-	return error;
-}
-
-static int load(int file, const char *parameters)
-{
-	return syscall(SYS_finit_module, file, parameters, 0) ? errno : 0;
-}
-
-static int unload(const char *name)
-{
-	return syscall(SYS_delete_module, name, O_NONBLOCK) ? errno : 0;
-}
-
-static int write_text(int file, const char *text)
-{
-	size_t len = strlen(text);
-
-	/* Less than all, which is no error, is one here. */
-	return write(file, text, len) != (ssize_t)len ? errno ?: EIO : 0;
-}
-
-static int open_only(const char *path)
-{
-	int file = open(path, O_RDONLY);
-
-	if (file < 0)
-		return errno;
-	close(file);
-	return 0;
-}
-
-/* The button's counters `names`, of which one that cannot be read is -1. */
-static void counters(const char *directory, const char * const *names, long *values, int count)
-{
-	char path[256];
-	int error;
-
-	snprintf(path, sizeof(path), "%s/stats", directory);
-	error = slurp(path);
-	for (int i = 0; i < count; i++) {
-		char *at = error ? NULL : strstr(buffer, names[i]);
-
-		values[i] = at ? strtol(at + strlen(names[i]), NULL, 10) : -1;
-	}
-}
-
-static int show_counters(const char *directory)
-{
-	static const char * const names[] = {
-		"\npresses: ", "\nallocs: ", "\nfrees: ", "\nfailures: ", "\nbytes_held: "
-	};
-	long values[5];
-
-	counters(directory, names, values, 5);
-	printf("show");
-	for (int i = 0; i < 5; i++)
-		printf(" %ld", values[i]);
-	puts("");
-	return 0;
-}
-
-static long presses(const char *directory)
-{
-	static const char * const name = "\npresses: ";
-	long value;
-
-	counters(directory, &name, &value, 1);
-	return value;
-}
-
-static int edge(const char *irq, const char *directory)
-{
-	struct timespec pause = { .tv_nsec = *directory ? POLL_NS : SETTLE_NS };
-	long before = *directory ? presses(directory) : 0;
-	char parameters[64];
-	int file, error;
-
-	snprintf(parameters, sizeof(parameters), "irq=%s count=1", irq);
-	file = open("/root/alloclab_inject.ko", O_RDONLY);
-	error = file < 0 ? errno : load(file, parameters);
-	close(file);
-	if (error)
-		return error;
-	nanosleep(&pause, NULL);
-	for (int i = 0; i < EDGE_POLLS && *directory && presses(directory) == before; i++)
-		nanosleep(&pause, NULL);
-	error = unload("alloclab_inject");
-	if (error || !*directory)
-		return error;
-	return presses(directory) == before + 1 ? 0 : ETIME;
-}
+int slurp(const char *path);
 
 struct action {
 	char text[512], *verb, *path, *rest;
@@ -149,58 +33,12 @@ struct action {
 };
 
 /* Take an action apart, and open beforehand what it needs open; return an error. */
-static int prepare(struct action *action, const char *text)
-{
-	char *rest = action->text;
-
-	snprintf(action->text, sizeof(action->text), "%s", text);
-	action->verb = strsep(&rest, " ");
-	action->path = rest ? strsep(&rest, " ") : "";
-	action->rest = rest ?: "";
-	action->file = -1;
-
-	if (!strcmp(action->verb, "load"))
-		action->file = open(action->path, O_RDONLY);
-	else if (!strcmp(action->verb, "write"))
-		action->file = open(action->path, O_WRONLY);
-	else
-		return 0;
-	return action->file < 0 ? errno : 0;
-}
+int prepare(struct action *action, const char *text);
 
 /* Carry out an action that was prepared; return its error. */
-static int perform(const struct action *action)
-{
-	const char *verb = action->verb, *path = action->path, *rest = action->rest;
-
-	errno = 0;
-	if (!strcmp(verb, "load"))
-		return load(action->file, rest);
-	if (!strcmp(verb, "unload"))
-		return unload(path);
-	if (!strcmp(verb, "write"))
-		return write_text(action->file, rest);
-	if (!strcmp(verb, "open"))
-		return open_only(path);
-	if (!strcmp(verb, "read"))
-		return slurp(path);
-	if (!strcmp(verb, "edge"))
-		return edge(path, rest);
-	if (!strcmp(verb, "absent"))
-		return access(path, F_OK) ? 0 : EEXIST;
-	if (!strcmp(verb, "counters"))
-		return show_counters(path);
-	fail("%s: unknown", verb);
-}
+int perform(const struct action *action);
 
 /* All of it: where no failure is injected. */
-static int carry_out(const char *text)
-{
-	struct action action;
-	int error = prepare(&action, text) ?: perform(&action);
-
-	close(action.file);
-	return error;
-}
+int carry_out(const char *text);
 
 #endif

@@ -71,3 +71,15 @@ def test_guest_programs(row, tmp_path):
     os.utime(source, (0, 0))
     assert program_for_guest(source, tools).name == first.name
     assert program_for_guest(source, tools).read_bytes() != first.read_bytes()
+
+
+def test_parts_of_guest_programs(row, tmp_path):
+    """A program has what its headers belong to in it, and is compiled anew when that changes."""
+    tools = machine_of(row).tools
+    source, part = tmp_path / "made_up.c", tmp_path / "part.c"
+    source.write_text('#include "part.h"\nint main(void) { return status(); }\n')
+    (tmp_path / "part.h").write_text("int status(void);\n")
+    part.write_text("int status(void)\n{\n\treturn 1;\n}\n")
+    first = program_for_guest(source, tools)
+    part.write_text("int status(void)\n{\n\treturn 2;\n}\n")
+    assert program_for_guest(source, tools).read_bytes() != first.read_bytes()
