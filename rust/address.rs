@@ -7,23 +7,12 @@
 use core::ffi::CStr;
 
 use kernel::{
-    ffi::{
-        c_char,
-        c_int,
-        c_void, //
-    },
+    bindings,
+    ffi::c_void,
     fmt, //
 };
 
 use super::lockdown;
-
-extern "C" {
-    fn alloclab_format_hashed(buf: *mut c_char, size: usize, address: *const c_void) -> c_int;
-    fn alloclab_format_restricted(buf: *mut c_char, size: usize, address: *const c_void) -> c_int;
-}
-
-/// The signature that the two C formatters share.
-type Format = unsafe extern "C" fn(*mut c_char, usize, *const c_void) -> c_int;
 
 /// Room for 16 digits, or for `(____ptrval____)`, and the terminating zero.
 const TEXT_BYTES: usize = 24;
@@ -62,7 +51,7 @@ impl Address {
     pub(crate) fn hashed(self) -> impl fmt::Display {
         Shown {
             address: self,
-            format: alloclab_format_hashed,
+            format: c"%p",
         }
     }
 
@@ -73,14 +62,15 @@ impl Address {
     pub(crate) fn restricted(self) -> impl fmt::Display {
         Shown {
             address: self,
-            format: alloclab_format_restricted,
+            format: c"%pK",
         }
     }
 }
 
 struct Shown {
     address: Address,
-    format: Format,
+    /// `%p` or `%pK`.
+    format: &'static CStr,
 }
 
 impl fmt::Display for Shown {
@@ -92,7 +82,14 @@ impl fmt::Display for Shown {
         // - `text` is valid for writes of `TEXT_BYTES` bytes.
         // - `scnprintf` terminates what it writes, within that size.
         // - `%p` and `%pK` print the pointer's value and do not dereference it.
-        unsafe { (self.format)(text.as_mut_ptr().cast(), TEXT_BYTES, address) };
+        unsafe {
+            bindings::scnprintf(
+                text.as_mut_ptr().cast(),
+                TEXT_BYTES,
+                self.format.to_bytes_with_nul().as_ptr(),
+                address,
+            )
+        };
 
         let text = CStr::from_bytes_until_nul(&text).map_err(|_| fmt::Error)?;
         f.write_str(text.to_str().map_err(|_| fmt::Error)?)

@@ -65,7 +65,6 @@ extern "C" {
         parent: *mut bindings::dentry,
     ) -> *mut bindings::dentry;
     fn alloclab_debugfs_remove(dentry: *mut bindings::dentry);
-    fn alloclab_dput(dentry: *mut bindings::dentry);
 }
 
 /// Whether the module's init can fail no more.
@@ -162,7 +161,7 @@ impl Dir {
         let dir = unsafe { Self::create(name, top) };
 
         // SAFETY: Gives back the reference that the look-up took.
-        unsafe { alloclab_dput(top) };
+        unsafe { bindings::dput(top) };
         dir
     }
 

@@ -8,10 +8,6 @@ use core::ptr::NonNull;
 
 use kernel::{
     bindings,
-    ffi::{
-        c_uint,
-        c_void, //
-    },
     prelude::*, //
 };
 
@@ -25,12 +21,6 @@ use super::{
     },
     raw::initialised, //
 };
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_devm_kmalloc(dev: *mut bindings::device, size: usize, gfp: c_uint) -> *mut c_void;
-    fn alloclab_devm_kfree(dev: *mut bindings::device, block: *const c_void);
-}
 
 /// A block of `devm_kmalloc`; dropping it is `devm_kfree`.
 pub(crate) type DevmBlock<'bound> = Owned<DevmKfree<'bound>>;
@@ -46,7 +36,7 @@ impl Release for DevmKfree<'_> {
         if !self.left {
             // SAFETY: By the safety requirements: the block is of `devm_kmalloc` for this device,
             // which is still bound and so has not freed it.
-            unsafe { alloclab_devm_kfree(self.dev.as_raw(), memory.as_ptr()) };
+            unsafe { bindings::devm_kfree(self.dev.as_raw(), memory.as_ptr()) };
         }
     }
 }
@@ -57,7 +47,7 @@ impl<'bound> DevmBlock<'bound> {
     /// May sleep if `gfp` lets it. Returns `ENOMEM`.
     pub(crate) fn new(dev: BoundDevice<'bound>, size: usize, gfp: Gfp) -> Result<Self> {
         // SAFETY: By its type invariants, the device is bound.
-        let block = unsafe { alloclab_devm_kmalloc(dev.as_raw(), size, gfp.bits()) };
+        let block = unsafe { bindings::devm_kmalloc(dev.as_raw(), size, gfp.bits()) };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
 
         // SAFETY: The block has `size` bytes, zeroed if the flags say so. It is ours alone until

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One-line functions for macros, inlines and symbols that the kernel's Rust bindings do not have,
- * in the manner of rust/helpers in the kernel. Each is called from exactly one file in rust/.
+ * One-line functions for macros, inlines and symbols that not every kernel has in its Rust
+ * bindings, in the manner of rust/helpers in the kernel. Each is called from exactly one file in
+ * rust/.
  */
-#include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
 #include <linux/gfp.h>
-#include <linux/highmem.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/jump_label.h>
@@ -21,22 +20,8 @@
 #include <linux/sched.h>
 #include <linux/security.h>
 #include <linux/slab.h>
-#include <linux/sprintf.h>
-#include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
-
-/* rust/address.rs */
-
-int alloclab_format_hashed(char *buf, size_t size, const void *address)
-{
-	return scnprintf(buf, size, "%p", address);
-}
-
-int alloclab_format_restricted(char *buf, size_t size, const void *address)
-{
-	return scnprintf(buf, size, "%pK", address);
-}
 
 /* rust/bound.rs */
 
@@ -96,23 +81,6 @@ void alloclab_debugfs_remove(struct dentry *dentry)
 struct dentry *alloclab_debugfs_lookup(const char *name, struct dentry *parent)
 {
 	return debugfs_lookup(name, parent);
-}
-
-void alloclab_dput(struct dentry *dentry)
-{
-	dput(dentry);
-}
-
-/* rust/devm.rs */
-
-void *alloclab_devm_kmalloc(struct device *dev, size_t size, gfp_t gfp)
-{
-	return devm_kmalloc(dev, size, gfp);
-}
-
-void alloclab_devm_kfree(struct device *dev, const void *block)
-{
-	devm_kfree(dev, block);
 }
 
 /* rust/dma_pool.rs */
@@ -182,11 +150,6 @@ size_t alloclab_usable(const void *start, size_t size)
 	return is_vmalloc_addr(start) ? PAGE_ALIGN(size) : ksize(start);
 }
 
-bool alloclab_is_zero(const void *start, size_t size)
-{
-	return !memchr_inv(start, 0, size);
-}
-
 bool alloclab_kernel_zeroes(void)
 {
 	/* Not by a branch: the kernel warns where it has no memory for a module's branches. */
@@ -221,46 +184,17 @@ mempool_t *alloclab_mempool_create(int reserve, size_t size)
 	return mempool_create_kmalloc_pool(reserve, size);
 }
 
-void alloclab_mempool_destroy(mempool_t *pool)
-{
-	mempool_destroy(pool);
-}
-
 void *alloclab_mempool_alloc(mempool_t *pool, gfp_t gfp)
 {
 	return mempool_alloc(pool, gfp);
 }
 
-void alloclab_mempool_free(void *element, mempool_t *pool)
-{
-	mempool_free(element, pool);
-}
-
-int alloclab_mempool_reserve(const mempool_t *pool)
-{
-	return READ_ONCE(pool->curr_nr);
-}
-
 /* rust/page.rs */
 
+/* The kernel's own helper, which is not built as this file is, costs a stack frame more. */
 struct page *alloclab_alloc_page(gfp_t gfp)
 {
 	return alloc_page(gfp);
-}
-
-void alloclab_free_page(struct page *page)
-{
-	__free_page(page);
-}
-
-void *alloclab_kmap_local_page(struct page *page)
-{
-	return kmap_local_page(page);
-}
-
-void alloclab_kunmap_local(const void *address)
-{
-	kunmap_local(address);
 }
 
 unsigned long alloclab_page_to_pfn(const struct page *page)
@@ -273,11 +207,6 @@ unsigned long alloclab_page_to_pfn(const struct page *page)
 struct platform_device *alloclab_platform_device_register(const char *name)
 {
 	return platform_device_register_simple(name, 0, NULL, 0);
-}
-
-void alloclab_platform_device_unregister(struct platform_device *pdev)
-{
-	platform_device_unregister(pdev);
 }
 
 /* rust/raw.rs */
@@ -300,11 +229,6 @@ void *alloclab_vmalloc(size_t size, gfp_t gfp)
 void *alloclab_get_free_pages(gfp_t gfp, unsigned int order)
 {
 	return (void *)__get_free_pages(gfp, order);
-}
-
-void alloclab_free_pages(const void *pages, unsigned int order)
-{
-	free_pages((unsigned long)pages, order);
 }
 
 /* rust/room.rs */
@@ -332,17 +256,7 @@ struct kmem_cache *alloclab_cache_create(const char *name, unsigned int size, un
 	return kmem_cache_create(name, size, align, 0, constructor);
 }
 
-void alloclab_cache_destroy(struct kmem_cache *cache)
-{
-	kmem_cache_destroy(cache);
-}
-
 void *alloclab_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 {
 	return kmem_cache_alloc(cache, gfp);
-}
-
-void alloclab_cache_free(struct kmem_cache *cache, void *object)
-{
-	kmem_cache_free(cache, object);
 }

@@ -34,7 +34,6 @@ extern "C" {
     ) -> *mut bindings::device;
     fn kunit_device_unregister(test: *mut bindings::kunit, dev: *mut bindings::device);
     fn alloclab_nr_free_pages() -> c_ulong;
-    fn alloclab_sleeps(task: *mut bindings::task_struct) -> c_ulong;
 }
 
 /// A device on KUnit's own bus, bound to a driver of KUnit's; dropping it unregisters it.
@@ -88,6 +87,7 @@ pub(crate) fn free_bytes() -> usize {
 
 /// Returns how often a thread gave up its processor by itself. Any context.
 pub(crate) fn sleeps(task: &Task) -> c_ulong {
-    // SAFETY: The reference keeps the thread's structure; the function reads a counter in it.
-    unsafe { alloclab_sleeps(task.as_ptr()) }
+    // SAFETY: The reference keeps the thread's structure. Its counter is read at once, as by
+    // `READ_ONCE`.
+    unsafe { (&raw const (*task.as_ptr()).nvcsw).read_volatile() }
 }

@@ -8,6 +8,7 @@
 use core::ptr::NonNull;
 
 use kernel::{
+    bindings,
     ffi::{
         c_int,
         c_ulong,
@@ -23,7 +24,6 @@ use super::{
 
 extern "C" {
     fn alloclab_usable(start: *const c_void, size: usize) -> usize;
-    fn alloclab_is_zero(start: *const c_void, size: usize) -> bool;
     fn alloclab_kernel_zeroes() -> bool;
     fn alloclab_is_vmalloc(start: *const c_void) -> bool;
     fn alloclab_is_linear(address: *const c_void) -> bool;
@@ -245,7 +245,9 @@ impl Memory {
             let part = rest.min(PAGES_AT_ONCE * PAGE_SIZE);
             // SAFETY: By the type invariants, `size` bytes are valid for reads; `part` bytes from
             // `at` on end with them at the latest. C reads them as they are.
-            if !unsafe { alloclab_is_zero(self.start.as_ptr().add(at).cast(), part) } {
+            let found =
+                unsafe { bindings::memchr_inv(self.start.as_ptr().add(at).cast(), 0, part) };
+            if !found.is_null() {
                 return false;
             }
             at += part;

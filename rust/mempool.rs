@@ -7,6 +7,7 @@
 use core::ptr::NonNull;
 
 use kernel::{
+    bindings,
     ffi::{
         c_int,
         c_uint,
@@ -25,12 +26,10 @@ use super::{
     }, //
 };
 
+#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {
-    fn alloclab_mempool_create(reserve: c_int, size: usize) -> *mut c_void;
-    fn alloclab_mempool_destroy(pool: *mut c_void);
-    fn alloclab_mempool_alloc(pool: *mut c_void, gfp: c_uint) -> *mut c_void;
-    fn alloclab_mempool_free(element: *mut c_void, pool: *mut c_void);
-    fn alloclab_mempool_reserve(pool: *const c_void) -> c_int;
+    fn alloclab_mempool_create(reserve: c_int, size: usize) -> *mut bindings::mempool_t;
+    fn alloclab_mempool_alloc(pool: *mut bindings::mempool_t, gfp: c_uint) -> *mut c_void;
 }
 
 /// A `mempool_t` over `kmalloc`; dropping it, after its last element, destroys it.
@@ -39,7 +38,7 @@ extern "C" {
 ///
 /// `pool` is a pool of elements of `bytes` bytes that is ours alone.
 pub(crate) struct Pool {
-    pool: NonNull<c_void>,
+    pool: NonNull<bindings::mempool_t>,
     bytes: usize,
 }
 
@@ -64,8 +63,9 @@ impl Pool {
 
     /// Returns how many elements are in reserve now. Any context.
     pub(crate) fn reserve(&self) -> u32 {
-        // SAFETY: By the type invariants, the pool is valid. The function reads a counter.
-        let reserve = unsafe { alloclab_mempool_reserve(self.pool.as_ptr()) };
+        // SAFETY: By the type invariants, the pool is valid. The counter changes under the pool's
+        // lock; it is read at once, as by `READ_ONCE`.
+        let reserve = unsafe { (&raw const (*self.pool.as_ptr()).curr_nr).read_volatile() };
         u32::try_from(reserve).unwrap_or(0)
     }
 }
@@ -73,7 +73,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         // SAFETY: The pool is ours, and each element holds a reference: none is left.
-        unsafe { alloclab_mempool_destroy(self.pool.as_ptr()) };
+        unsafe { bindings::mempool_destroy(self.pool.as_ptr()) };
     }
 }
 
@@ -83,7 +83,7 @@ pub(crate) type Element = Owned<Arc<Pool>>;
 impl Release for Arc<Pool> {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the element is of this pool.
-        unsafe { alloclab_mempool_free(memory.as_ptr(), self.pool.as_ptr()) };
+        unsafe { bindings::mempool_free(memory.as_ptr(), self.pool.as_ptr()) };
     }
 }
 

@@ -11,8 +11,7 @@ use kernel::{
     bindings,
     ffi::{
         c_uint,
-        c_ulong,
-        c_void, //
+        c_ulong, //
     },
     page::PAGE_SIZE,
     prelude::*, //
@@ -31,9 +30,6 @@ use super::{
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {
     fn alloclab_alloc_page(gfp: c_uint) -> *mut bindings::page;
-    fn alloclab_free_page(page: *mut bindings::page);
-    fn alloclab_kmap_local_page(page: *mut bindings::page) -> *mut c_void;
-    fn alloclab_kunmap_local(address: *const c_void);
     fn alloclab_page_to_pfn(page: *mut bindings::page) -> c_ulong;
 }
 
@@ -77,9 +73,9 @@ impl HighPage {
     /// Returns the address at which the page is mapped, for now where it has no fixed one.
     pub(crate) fn address(&self) -> Address {
         // SAFETY: By the type invariants, the page is one of the page allocator.
-        let address = unsafe { alloclab_kmap_local_page(self.page.as_ptr()) };
+        let address = unsafe { bindings::kmap_local_page(self.page.as_ptr()) };
         // SAFETY: It is what was mapped last here.
-        unsafe { alloclab_kunmap_local(address) };
+        unsafe { bindings::kunmap_local(address) };
         Address::of(address)
     }
 
@@ -99,7 +95,7 @@ impl HighPage {
     /// What was not initialised is filled with a poison at the first call. Any context.
     pub(crate) fn with_bytes<T>(&mut self, work: impl FnOnce(&mut [u8]) -> T) -> Result<T> {
         // SAFETY: By the type invariants, the page is one of the page allocator.
-        let address = unsafe { alloclab_kmap_local_page(self.page.as_ptr()) };
+        let address = unsafe { bindings::kmap_local_page(self.page.as_ptr()) };
         let start = NonNull::new(address.cast()).ok_or(ENOMEM)?;
 
         // SAFETY: The mapping has a page, of which `initialised` bytes are so by the type
@@ -109,7 +105,7 @@ impl HighPage {
         self.initialised = memory.initialised();
 
         // SAFETY: It is what was mapped last here.
-        unsafe { alloclab_kunmap_local(address) };
+        unsafe { bindings::kunmap_local(address) };
         Ok(result)
     }
 }
@@ -117,6 +113,6 @@ impl HighPage {
 impl Drop for HighPage {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, the page is ours.
-        unsafe { alloclab_free_page(self.page.as_ptr()) };
+        unsafe { bindings::__free_pages(self.page.as_ptr(), 0) };
     }
 }

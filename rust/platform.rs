@@ -67,7 +67,6 @@ use super::{
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {
     fn alloclab_platform_device_register(name: *const c_char) -> *mut bindings::platform_device;
-    fn alloclab_platform_device_unregister(pdev: *mut bindings::platform_device);
 }
 
 /// What a driver provides.
@@ -261,7 +260,7 @@ impl OwnDevice {
 impl Drop for OwnDevice {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, the device is registered and ours to unregister.
-        unsafe { alloclab_platform_device_unregister(self.0.as_ptr()) };
+        unsafe { bindings::platform_device_unregister(self.0.as_ptr()) };
     }
 }
 

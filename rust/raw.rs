@@ -15,6 +15,7 @@ use kernel::{
     bindings,
     ffi::{
         c_uint,
+        c_ulong,
         c_void, //
     },
     page::PAGE_SIZE,
@@ -40,7 +41,6 @@ extern "C" {
     fn vfree(area: *const c_void);
     fn alloclab_vmalloc(size: usize, gfp: c_uint) -> *mut c_void;
     fn alloclab_get_free_pages(gfp: c_uint, order: c_uint) -> *mut c_void;
-    fn alloclab_free_pages(pages: *const c_void, order: c_uint);
 }
 
 /// Returns how many of `size` new bytes are initialised.
@@ -142,7 +142,7 @@ pub(crate) struct FreePages(u32);
 impl Release for FreePages {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the pages are of `__get_free_pages` with this order.
-        unsafe { alloclab_free_pages(memory.as_ptr(), self.0) };
+        unsafe { bindings::free_pages(memory.as_ptr() as c_ulong, self.0) };
     }
 }
 

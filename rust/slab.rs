@@ -41,9 +41,7 @@ extern "C" {
         align: c_uint,
         constructor: unsafe extern "C" fn(*mut c_void),
     ) -> *mut bindings::kmem_cache;
-    fn alloclab_cache_destroy(cache: *mut bindings::kmem_cache);
     fn alloclab_cache_alloc(cache: *mut bindings::kmem_cache, gfp: c_uint) -> *mut c_void;
-    fn alloclab_cache_free(cache: *mut bindings::kmem_cache, object: *mut c_void);
 }
 
 /// What the objects of a cache are.
@@ -121,7 +119,7 @@ impl<K> Cache<K> {
 impl<K> Drop for Cache<K> {
     fn drop(&mut self) {
         // SAFETY: The cache is ours, and each object holds a reference: none is left.
-        unsafe { alloclab_cache_destroy(self.cache.as_ptr()) };
+        unsafe { bindings::kmem_cache_destroy(self.cache.as_ptr()) };
     }
 }
 
@@ -131,7 +129,7 @@ pub(crate) type Object<K> = Owned<Arc<Cache<K>>>;
 impl<K> Release for Arc<Cache<K>> {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the object is of this cache.
-        unsafe { alloclab_cache_free(self.cache.as_ptr(), memory.as_ptr()) };
+        unsafe { bindings::kmem_cache_free(self.cache.as_ptr(), memory.as_ptr()) };
     }
 }
 

@@ -146,8 +146,10 @@ safe() {
 		! grep -nE '\b(kernel_[0-9]|has_[a-z_]+\))' "$@"
 }
 
-# Names that begin with two underscores are the kernel crate's own; one is C's.
-private() { ! sed 's|//.*||' "$@" | grep -E '\b__[a-z]' | grep -v '\b__this_module\b'; }
+# Names that begin with two underscores are the kernel crate's own; C's are its bindings.
+private() {
+	! sed -E 's,//.*|\b(bindings::__[a-z_]+|__this_module)\b,,g' "$@" | grep -E '\b__[a-z]'
+}
 
 # documented CHECK PAGE FILE...: the tables of a page of doc/ are what the files say.
 documented() { PYTHONDONTWRITEBYTECODE=1 scripts/doc.py "$@"; }

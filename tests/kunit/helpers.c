@@ -6,15 +6,9 @@
 #include "../../rust/helpers.c"
 #include "../../rust/line.c"
 
-#include <linux/sched.h>
 #include <linux/vmstat.h>
 
 unsigned long alloclab_nr_free_pages(void)
 {
 	return global_zone_page_state(NR_FREE_PAGES);
-}
-
-unsigned long alloclab_sleeps(const struct task_struct *task)
-{
-	return READ_ONCE(task->nvcsw);
 }
