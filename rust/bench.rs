@@ -18,12 +18,8 @@ use kernel::{
 
 use crate::rust::bound::BoundDevice;
 
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_count_begin();
-    fn alloclab_pairs_begin(dev: *mut bindings::device) -> bool;
-    fn alloclab_pairs_end();
-}
+#[path = "../tests/bench/pairs.rs"]
+mod c;
 
 /// Returns how many instructions were carried out, of 32 bits. Any context.
 #[inline(always)]
@@ -47,9 +43,9 @@ impl<'a> Pairs<'a> {
     /// Prepares C's side. Sleeps. Returns `ENOMEM`. There must be one at a time.
     pub(crate) fn new(dev: BoundDevice<'a>) -> Result<Self> {
         // SAFETY: Nobody else uses the counter in a guest that measures.
-        unsafe { alloclab_count_begin() };
+        unsafe { c::alloclab_count_begin() };
         // SAFETY: The device is bound, and stays so while `self` lives.
-        if unsafe { alloclab_pairs_begin(as_raw(&dev)) } {
+        if unsafe { c::alloclab_pairs_begin(as_raw(&dev)) } {
             Ok(Self(dev))
         } else {
             Err(ENOMEM)
@@ -60,24 +56,19 @@ impl<'a> Pairs<'a> {
 impl Drop for Pairs<'_> {
     fn drop(&mut self) {
         // SAFETY: `new` has made it, and no pair is under way.
-        unsafe { alloclab_pairs_end() };
+        unsafe { c::alloclab_pairs_end() };
     }
 }
 
 /// Makes for each name a function that carries out C's pair and returns its count, 0 if it failed.
 macro_rules! pairs {
     ($($name:ident = $symbol:ident;)*) => {
-        #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-        extern "C" {
-            $(fn $symbol(dev: *mut bindings::device, size: usize) -> u32;)*
-        }
-
         impl Pairs<'_> {
             $(
                 /// Carries out the pair for `size` bytes. Sleeps.
                 pub(crate) fn $name(&self, size: usize) -> u32 {
                     // SAFETY: The device is bound, and what it allocates from is there.
-                    unsafe { $symbol(as_raw(&self.0), size) }
+                    unsafe { c::$symbol(as_raw(&self.0), size) }
                 }
             )*
         }

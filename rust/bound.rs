@@ -12,18 +12,14 @@ use kernel::{
         Bound,
         Device, //
     },
-    ffi::c_char,
     prelude::*,
     str::CStr, //
 };
 
-use super::flag::Flag;
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_dma_mask(dev: *mut bindings::device) -> u64;
-    fn alloclab_dev_name(dev: *const bindings::device) -> *const c_char;
-}
+use super::{
+    flag::Flag,
+    helpers, //
+};
 
 /// A device that stays bound for `'bound`.
 ///
@@ -51,7 +47,7 @@ impl<'bound> BoundDevice<'bound> {
     /// Returns the mask of the addresses that the device can reach.
     pub(crate) fn dma_mask(self) -> u64 {
         // SAFETY: The device is valid, as `self` borrows it.
-        unsafe { alloclab_dma_mask(self.as_raw()) }
+        unsafe { helpers::alloclab_dma_mask(self.as_raw()) }
     }
 
     /// Returns the device's name, as the kernel log shows it.
@@ -59,7 +55,7 @@ impl<'bound> BoundDevice<'bound> {
         // SAFETY:
         // - The device is valid, as `self` borrows it.
         // - The name is terminated, and it does not change while the device is bound.
-        unsafe { CStr::from_char_ptr(alloclab_dev_name(self.as_raw())) }
+        unsafe { CStr::from_char_ptr(helpers::alloclab_dev_name(self.as_raw())) }
     }
 }
 

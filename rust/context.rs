@@ -5,14 +5,7 @@
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/lockdep.h`](srctree/include/linux/lockdep.h)
 
-use kernel::ffi::c_int;
-
-extern "C" {
-    fn alloclab_place() -> c_int;
-    fn alloclab_is_preempt_rt() -> bool;
-    fn alloclab_allow_spinlocks();
-    fn alloclab_allow_spinlocks_end();
-}
+use super::helpers;
 
 /// Where code runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +22,7 @@ impl Place {
     /// Returns where the caller runs. Any context.
     pub(crate) fn here() -> Self {
         // SAFETY: The function takes nothing and may be called anywhere.
-        match unsafe { alloclab_place() } {
+        match unsafe { helpers::alloclab_place() } {
             2 => Self::Hardirq,
             1 => Self::Softirq,
             _ => Self::Thread,
@@ -40,7 +33,7 @@ impl Place {
 /// Returns whether this is a `PREEMPT_RT` kernel, on which a spinlock may sleep. Any context.
 pub(crate) fn is_preempt_rt() -> bool {
     // SAFETY: The function returns a constant.
-    unsafe { alloclab_is_preempt_rt() }
+    unsafe { helpers::alloclab_is_preempt_rt() }
 }
 
 /// Does `work`, which takes spinlocks, in an interrupt that is never threaded. Any context.
@@ -49,9 +42,9 @@ pub(crate) fn is_preempt_rt() -> bool {
 /// all there may be done here.
 pub(crate) fn with_spinlocks<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: What is begun here ends below, in the same context.
-    unsafe { alloclab_allow_spinlocks() };
+    unsafe { helpers::alloclab_allow_spinlocks() };
     let result = work();
     // SAFETY: It was begun above.
-    unsafe { alloclab_allow_spinlocks_end() };
+    unsafe { helpers::alloclab_allow_spinlocks_end() };
     result
 }

@@ -42,29 +42,13 @@ use super::{
         PerDevice, //
     },
     errno::Errno,
-    flag::Flag, //
+    flag::Flag,
+    helpers, //
 };
 
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {
     static __this_module: Opaque<bindings::module>;
-
-    fn alloclab_debugfs_create_dir(
-        name: *const c_char,
-        parent: *mut bindings::dentry,
-    ) -> *mut bindings::dentry;
-    fn alloclab_debugfs_create_file(
-        name: *const c_char,
-        mode: bindings::umode_t,
-        parent: *mut bindings::dentry,
-        data: *mut c_void,
-        fops: *const bindings::file_operations,
-    ) -> *mut bindings::dentry;
-    fn alloclab_debugfs_lookup(
-        name: *const c_char,
-        parent: *mut bindings::dentry,
-    ) -> *mut bindings::dentry;
-    fn alloclab_debugfs_remove(dentry: *mut bindings::dentry);
 }
 
 /// Whether the module's init can fail no more.
@@ -150,7 +134,8 @@ impl Dir {
     /// Sleeps. Returns `ENODEV` where there is no `top`, otherwise as [`Dir::new`].
     pub(super) fn within(top: &CStr, name: &CStr) -> Result<Self> {
         // SAFETY: No parent means the top of debugfs. The name is terminated.
-        let top = unsafe { alloclab_debugfs_lookup(top.as_char_ptr(), core::ptr::null_mut()) };
+        let top =
+            unsafe { helpers::alloclab_debugfs_lookup(top.as_char_ptr(), core::ptr::null_mut()) };
         // An error where the kernel has no debugfs, null where it has no such directory.
         let top = from_err_ptr(top)?;
         if top.is_null() {
@@ -170,7 +155,9 @@ impl Dir {
     /// `parent` must be null or a directory of debugfs that lives for as long as this call.
     unsafe fn create(name: &CStr, parent: *mut bindings::dentry) -> Result<Self> {
         // SAFETY: The name is terminated; `parent` is as this function requires.
-        let dir = from_err_ptr(unsafe { alloclab_debugfs_create_dir(name.as_char_ptr(), parent) })?;
+        let dir = from_err_ptr(unsafe {
+            helpers::alloclab_debugfs_create_dir(name.as_char_ptr(), parent)
+        })?;
 
         // INVARIANT: `dir` is the new directory, and this is the only handle to it.
         Ok(Self(dir))
@@ -180,7 +167,7 @@ impl Dir {
 impl Drop for Dir {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, the directory is ours to remove.
-        unsafe { alloclab_debugfs_remove(self.0) };
+        unsafe { helpers::alloclab_debugfs_remove(self.0) };
     }
 }
 
@@ -267,7 +254,7 @@ impl<'bound, T: PerDevice> Files<'bound, T> {
             //   operation but `release`, which does not use it, outlive that. By the safety
             //   requirements of `new`, that is before `'bound` ends.
             let made = from_err_ptr(unsafe {
-                alloclab_debugfs_create_file(
+                helpers::alloclab_debugfs_create_file(
                     name.as_char_ptr(),
                     entry.file.mode(),
                     dir.0,

@@ -7,13 +7,7 @@
 use core::ptr::NonNull;
 
 use kernel::{
-    bindings,
     dma::DmaAddress,
-    ffi::{
-        c_char,
-        c_uint,
-        c_void, //
-    },
     prelude::*,
     str::CStr,
     sync::Arc, //
@@ -26,6 +20,7 @@ use super::{
         ShownDmaAddress, //
     },
     gfp::Gfp,
+    helpers,
     memory::{
         Memory,
         Owned,
@@ -33,24 +28,6 @@ use super::{
     },
     raw::initialised, //
 };
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_dma_pool_create(
-        name: *const c_char,
-        dev: *mut bindings::device,
-        size: usize,
-        align: usize,
-        boundary: usize,
-    ) -> *mut c_void;
-    fn alloclab_dma_pool_destroy(pool: *mut c_void);
-    fn alloclab_dma_pool_alloc(
-        pool: *mut c_void,
-        gfp: c_uint,
-        address: *mut DmaAddress,
-    ) -> *mut c_void;
-    fn alloclab_dma_pool_free(pool: *mut c_void, block: *mut c_void, address: DmaAddress);
-}
 
 /// How the blocks of a pool are.
 #[derive(Clone, Copy)]
@@ -69,7 +46,7 @@ pub(crate) struct Blocks {
 ///
 /// `pool` is a pool of blocks of `bytes` bytes for `dev` that is ours alone.
 pub(crate) struct DmaPool<'bound> {
-    pool: NonNull<c_void>,
+    pool: NonNull<helpers::dma_pool>,
     bytes: usize,
     // The pool needs it bound.
     _dev: BoundDevice<'bound>,
@@ -87,7 +64,7 @@ impl<'bound> DmaPool<'bound> {
         // SAFETY: The name is terminated, and copied; the device is bound. The function checks the
         // numbers.
         let pool = unsafe {
-            alloclab_dma_pool_create(
+            helpers::alloclab_dma_pool_create(
                 name.as_char_ptr(),
                 dev.as_raw(),
                 blocks.bytes,
@@ -111,7 +88,7 @@ impl Drop for DmaPool<'_> {
     fn drop(&mut self) {
         // SAFETY: The pool is ours, its device is bound, and each block holds a reference: none is
         // left.
-        unsafe { alloclab_dma_pool_destroy(self.pool.as_ptr()) };
+        unsafe { helpers::alloclab_dma_pool_destroy(self.pool.as_ptr()) };
     }
 }
 
@@ -127,7 +104,9 @@ pub(crate) struct DmaPoolFree<'bound> {
 impl Release for DmaPoolFree<'_> {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the block with this address is of this pool.
-        unsafe { alloclab_dma_pool_free(self.pool.pool.as_ptr(), memory.as_ptr(), self.address) };
+        unsafe {
+            helpers::alloclab_dma_pool_free(self.pool.pool.as_ptr(), memory.as_ptr(), self.address)
+        };
     }
 }
 
@@ -139,8 +118,9 @@ impl<'bound> DmaBlock<'bound> {
         let gfp = without_warning(gfp);
         let mut address: DmaAddress = 0;
         // SAFETY: By its type invariants the pool is valid; `address` is valid for a write.
-        let block =
-            unsafe { alloclab_dma_pool_alloc(pool.pool.as_ptr(), gfp.bits(), &mut address) };
+        let block = unsafe {
+            helpers::alloclab_dma_pool_alloc(pool.pool.as_ptr(), gfp.bits(), &mut address)
+        };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
         let size = size.min(pool.bytes);
 

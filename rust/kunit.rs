@@ -14,10 +14,7 @@ use kernel::{
         Device, //
     },
     error::from_err_ptr,
-    ffi::{
-        c_char,
-        c_ulong, //
-    },
+    ffi::c_ulong,
     page::PAGE_SIZE,
     prelude::*,
     str::CStr,
@@ -26,15 +23,8 @@ use kernel::{
 
 use crate::rust::bound::BoundDevice;
 
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn kunit_device_register(
-        test: *mut bindings::kunit,
-        name: *const c_char,
-    ) -> *mut bindings::device;
-    fn kunit_device_unregister(test: *mut bindings::kunit, dev: *mut bindings::device);
-    fn alloclab_nr_free_pages() -> c_ulong;
-}
+#[path = "../tests/kunit/helpers.rs"]
+mod helpers;
 
 /// A device on KUnit's own bus, bound to a driver of KUnit's; dropping it unregisters it.
 ///
@@ -58,7 +48,8 @@ impl TestDevice {
         }
 
         // SAFETY: `test` is the running test, the name is terminated and copied.
-        let dev = from_err_ptr(unsafe { kunit_device_register(test, name.as_char_ptr()) })?;
+        let dev = unsafe { helpers::kunit_device_register(test, name.as_char_ptr()) };
+        let dev = from_err_ptr(dev)?;
 
         // INVARIANT: The device was registered for the running test.
         Ok(Self { test, dev })
@@ -75,14 +66,14 @@ impl TestDevice {
 impl Drop for TestDevice {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, both are what `kunit_device_register` had.
-        unsafe { kunit_device_unregister(self.test, self.dev) };
+        unsafe { helpers::kunit_device_unregister(self.test, self.dev) };
     }
 }
 
 /// Returns the bytes in free pages now. Any context; the value is out of date when it is read.
 pub(crate) fn free_bytes() -> usize {
     // SAFETY: The function reads a counter.
-    PAGE_SIZE.saturating_mul(unsafe { alloclab_nr_free_pages() } as usize)
+    PAGE_SIZE.saturating_mul(unsafe { helpers::alloclab_nr_free_pages() } as usize)
 }
 
 /// Returns how often a thread gave up its processor by itself. Any context.

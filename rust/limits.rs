@@ -6,19 +6,9 @@
 //! [`include/linux/mmzone.h`](srctree/include/linux/mmzone.h),
 //! [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use kernel::{
-    ffi::{
-        c_uint,
-        c_ulong, //
-    },
-    page::PAGE_SIZE, //
-};
+use kernel::page::PAGE_SIZE;
 
-extern "C" {
-    fn alloclab_kmalloc_max_size() -> usize;
-    fn alloclab_max_page_order() -> c_uint;
-    fn alloclab_totalram_pages() -> c_ulong;
-}
+use super::helpers;
 
 /// The largest size that an allocator takes, with the name by which the kernel knows it.
 pub(crate) struct Limit {
@@ -52,7 +42,7 @@ pub(crate) const KMALLOC_MAX_SIZE: Limit = Limit {
     fixed: true,
     bytes: || {
         // SAFETY: The function returns a constant.
-        unsafe { alloclab_kmalloc_max_size() }
+        unsafe { helpers::alloclab_kmalloc_max_size() }
     },
 };
 
@@ -62,7 +52,7 @@ pub(crate) const MAX_PAGE_ORDER: Limit = Limit {
     fixed: true,
     bytes: || {
         // SAFETY: The function returns a constant.
-        let order = unsafe { alloclab_max_page_order() };
+        let order = unsafe { helpers::alloclab_max_page_order() };
         PAGE_SIZE << order
     },
 };
@@ -81,7 +71,7 @@ pub(crate) const TOTAL_RAM: Limit = Limit {
     fixed: false,
     bytes: || {
         // SAFETY: The function reads a counter.
-        let pages = unsafe { alloclab_totalram_pages() };
+        let pages = unsafe { helpers::alloclab_totalram_pages() };
         PAGE_SIZE.saturating_mul(pages as usize)
     },
 };

@@ -24,16 +24,9 @@ use kernel::{
 
 use super::{
     errno::Errno,
+    helpers,
     property::Property, //
 };
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_irq_is_nested(irq: c_uint) -> bool;
-    fn alloclab_irq_trigger(irq: c_uint) -> c_uint;
-    fn alloclab_trigger_of_node(dev: *const bindings::device, irq: *mut c_uint) -> c_uint;
-    fn alloclab_wait_for_controller(dev: *const bindings::device);
-}
 
 /// When a line interrupts, in the numbers of firmware and of the interrupt core: `IRQ_TYPE_NONE`,
 /// an edge, a level, or several of these. Shown as `falling edge`.
@@ -51,7 +44,7 @@ impl Sense {
             return Self::NONE;
         }
         // SAFETY: The function takes any number.
-        Self(unsafe { alloclab_irq_trigger(irq) })
+        Self(unsafe { helpers::alloclab_irq_trigger(irq) })
     }
 
     fn is_one_edge(self) -> bool {
@@ -115,7 +108,7 @@ pub(super) fn find(pdev: &platform::Device<Bound>) -> Result<Option<(IrqRequest<
     // CAST: `Device` is a transparent wrapper of `struct device`.
     let raw: *const bindings::device = core::ptr::from_ref::<Device<Bound>>(dev).cast();
     // SAFETY: The device is valid while `dev` is borrowed, and `mapped` is ours.
-    let asked = Sense(unsafe { alloclab_trigger_of_node(raw, &mut mapped) });
+    let asked = Sense(unsafe { helpers::alloclab_trigger_of_node(raw, &mut mapped) });
     // Before the look-up, which maps the line: from then on the line has the node's trigger, for
     // every later user.
     check(dev, asked, mapped)?;
@@ -123,7 +116,7 @@ pub(super) fn find(pdev: &platform::Device<Bound>) -> Result<Option<(IrqRequest<
     let request = pdev.optional_irq_by_index(0).inspect_err(|e| {
         if *e == EPROBE_DEFER {
             // SAFETY: The device is valid while `dev` is borrowed.
-            unsafe { alloclab_wait_for_controller(raw) };
+            unsafe { helpers::alloclab_wait_for_controller(raw) };
         } else {
             // An error is of a property that cannot be read, which is logged, too.
             let _ = refuse(dev, Errno(*e));
@@ -135,7 +128,7 @@ pub(super) fn find(pdev: &platform::Device<Bound>) -> Result<Option<(IrqRequest<
     let line = Line {
         irq,
         // SAFETY: The function takes any number.
-        nested: unsafe { alloclab_irq_is_nested(irq) },
+        nested: unsafe { helpers::alloclab_irq_is_nested(irq) },
         asked,
         known: Sense::of(irq),
     };

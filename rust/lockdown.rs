@@ -4,11 +4,7 @@
 //!
 //! C header: [`include/linux/security.h`](srctree/include/linux/security.h)
 
-use kernel::ffi::c_int;
-
-extern "C" {
-    fn alloclab_locked_down_to_confidentiality() -> c_int;
-}
+use super::helpers;
 
 /// Returns whether the kernel is locked down to confidentiality: then not even root may learn
 /// where anything lies in memory.
@@ -17,5 +13,5 @@ extern "C" {
 /// and only before something is shown. False on a kernel that has no lockdown. Any context.
 pub(crate) fn is_confidential() -> bool {
     // SAFETY: The function takes nothing, and may be called anywhere.
-    unsafe { alloclab_locked_down_to_confidentiality() != 0 }
+    unsafe { helpers::alloclab_locked_down_to_confidentiality() != 0 }
 }

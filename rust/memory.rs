@@ -10,7 +10,6 @@ use core::ptr::NonNull;
 use kernel::{
     bindings,
     ffi::{
-        c_int,
         c_ulong,
         c_void, //
     },
@@ -19,17 +18,9 @@ use kernel::{
 
 use super::{
     address::Address,
+    helpers,
     schedule::cond_resched, //
 };
-
-extern "C" {
-    fn alloclab_usable(start: *const c_void, size: usize) -> usize;
-    fn alloclab_kernel_zeroes() -> bool;
-    fn alloclab_is_vmalloc(start: *const c_void) -> bool;
-    fn alloclab_is_linear(address: *const c_void) -> bool;
-    fn alloclab_pfn(address: *const c_void) -> c_ulong;
-    fn alloclab_pfn_to_nid(pfn: c_ulong) -> c_int;
-}
 
 /// What memory is filled with that was not zeroed: reading it as it came would be undefined, and
 /// zero would pass for zeroed.
@@ -203,14 +194,14 @@ impl Memory {
     pub(crate) fn usable(&self) -> usize {
         self.usable.unwrap_or_else(|| {
             // SAFETY: By the type invariants, it is of `kmalloc` or `vmalloc`, and not freed yet.
-            unsafe { alloclab_usable(self.start.as_ptr().cast(), self.size) }
+            unsafe { helpers::alloclab_usable(self.start.as_ptr().cast(), self.size) }
         })
     }
 
     /// Returns whether it is of `vmalloc`.
     pub(crate) fn is_vmalloc(&self) -> bool {
         // SAFETY: The function compares the address.
-        unsafe { alloclab_is_vmalloc(self.start.as_ptr().cast()) }
+        unsafe { helpers::alloclab_is_vmalloc(self.start.as_ptr().cast()) }
     }
 
     /// Returns the address of the first byte.
@@ -263,10 +254,10 @@ impl Memory {
         let first = self.start.as_ptr().wrapping_sub(offset);
 
         // SAFETY: The function compares the address.
-        if pages > 0 && unsafe { alloclab_is_linear(first.cast()) } {
+        if pages > 0 && unsafe { helpers::alloclab_is_linear(first.cast()) } {
             // In the linear mapping, what follows in one follows in the other.
             // SAFETY: By the type invariants the page is mapped.
-            let pfn = unsafe { alloclab_pfn(first.cast()) } as usize;
+            let pfn = unsafe { helpers::alloclab_pfn(first.cast()) } as usize;
             let first = 0;
             return each(Run { first, pfn, pages });
         }
@@ -280,7 +271,7 @@ impl Memory {
             // SAFETY: By the type invariants the page is mapped, as it has one of the usable
             // bytes. The function takes addresses of the linear mapping, of vmalloc memory and of
             // modules, and reads page tables.
-            let pfn = unsafe { alloclab_pfn(page.cast()) } as usize;
+            let pfn = unsafe { helpers::alloclab_pfn(page.cast()) } as usize;
 
             match &mut run {
                 Some(run) if run.pfn + run.pages == pfn => run.pages += 1,
@@ -307,12 +298,12 @@ impl Memory {
 /// It does with `init_on_alloc=1` or `init_on_free=1` on its command line, or by its configuration.
 pub(crate) fn kernel_zeroes() -> bool {
     // SAFETY: The function reads what was decided at boot.
-    unsafe { alloclab_kernel_zeroes() }
+    unsafe { helpers::alloclab_kernel_zeroes() }
 }
 
 /// Returns the NUMA node of a page frame that an allocation has, if it has a `struct page`.
 pub(crate) fn node_of(pfn: usize) -> Option<u32> {
     // SAFETY: The function checks the number.
-    let node = unsafe { alloclab_pfn_to_nid(pfn as c_ulong) };
+    let node = unsafe { helpers::alloclab_pfn_to_nid(pfn as c_ulong) };
     u32::try_from(node).ok()
 }

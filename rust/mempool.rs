@@ -8,29 +8,20 @@ use core::ptr::NonNull;
 
 use kernel::{
     bindings,
-    ffi::{
-        c_int,
-        c_uint,
-        c_void, //
-    },
+    ffi::c_int,
     prelude::*,
     sync::Arc, //
 };
 
 use super::{
     gfp::Gfp,
+    helpers,
     memory::{
         Memory,
         Owned,
         Release, //
     }, //
 };
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_mempool_create(reserve: c_int, size: usize) -> *mut bindings::mempool_t;
-    fn alloclab_mempool_alloc(pool: *mut bindings::mempool_t, gfp: c_uint) -> *mut c_void;
-}
 
 /// A `mempool_t` over `kmalloc`; dropping it, after its last element, destroys it.
 ///
@@ -54,7 +45,7 @@ impl Pool {
     /// Returns `ENOMEM`, also where `kmalloc` takes no such size.
     pub(crate) fn new(bytes: usize, reserve: u16) -> Result<Arc<Self>> {
         // SAFETY: The function takes any numbers that are not negative.
-        let pool = unsafe { alloclab_mempool_create(c_int::from(reserve), bytes) };
+        let pool = unsafe { helpers::alloclab_mempool_create(c_int::from(reserve), bytes) };
         let pool = NonNull::new(pool).ok_or(ENOMEM)?;
 
         // INVARIANT: The pool is new.
@@ -94,7 +85,7 @@ impl Element {
     /// the allocator fails and the reserve is used up.
     pub(crate) fn new(pool: &Arc<Pool>, size: usize, gfp: Gfp) -> Result<Self> {
         // SAFETY: By its type invariants, the pool is valid.
-        let element = unsafe { alloclab_mempool_alloc(pool.pool.as_ptr(), gfp.bits()) };
+        let element = unsafe { helpers::alloclab_mempool_alloc(pool.pool.as_ptr(), gfp.bits()) };
         let start = NonNull::new(element.cast()).ok_or(ENOMEM)?;
         let size = size.min(pool.bytes);
 

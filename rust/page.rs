@@ -9,10 +9,6 @@ use core::ptr::NonNull;
 
 use kernel::{
     bindings,
-    ffi::{
-        c_uint,
-        c_ulong, //
-    },
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -20,18 +16,13 @@ use kernel::{
 use super::{
     address::Address,
     gfp::Gfp,
+    helpers,
     memory::{
         Memory,
         Run, //
     },
     raw::initialised, //
 };
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_alloc_page(gfp: c_uint) -> *mut bindings::page;
-    fn alloclab_page_to_pfn(page: *mut bindings::page) -> c_ulong;
-}
 
 /// One page of the page allocator; dropping it frees it.
 ///
@@ -53,7 +44,7 @@ impl HighPage {
     /// May sleep if `gfp` lets it. Returns `ENOMEM`.
     pub(crate) fn new(size: usize, gfp: Gfp) -> Result<Self> {
         // SAFETY: `alloc_page` takes any flags.
-        let page = unsafe { alloclab_alloc_page(gfp.bits()) };
+        let page = unsafe { helpers::alloclab_alloc_page(gfp.bits()) };
         let page = NonNull::new(page).ok_or(ENOMEM)?;
         let size = size.min(PAGE_SIZE);
 
@@ -82,7 +73,7 @@ impl HighPage {
     /// Returns the page, as the run that it is.
     pub(crate) fn run(&self) -> Run {
         // SAFETY: By the type invariants, the page is one of the page allocator.
-        let pfn = unsafe { alloclab_page_to_pfn(self.page.as_ptr()) } as usize;
+        let pfn = unsafe { helpers::alloclab_page_to_pfn(self.page.as_ptr()) } as usize;
         Run {
             first: 0,
             pfn,

@@ -4,28 +4,22 @@
 //!
 //! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
 
-use kernel::ffi::c_ulong;
-
-extern "C" {
-    fn alloclab_button() -> bool;
-    fn alloclab_preload_kmalloc() -> c_ulong;
-    fn alloclab_preload_vmalloc() -> c_ulong;
-}
+use crate::rust::helpers;
 
 /// Returns whether to make a button without a line.
 pub(crate) fn button() -> bool {
     // SAFETY: The function reads a variable that does not change after load.
-    unsafe { alloclab_button() }
+    unsafe { helpers::alloclab_button() }
 }
 
 /// Returns how many bytes to allocate by `kmalloc` while the module is loaded.
 pub(crate) fn preload_kmalloc() -> usize {
     // SAFETY: The function reads a variable that does not change after load.
-    unsafe { alloclab_preload_kmalloc() as usize }
+    unsafe { helpers::alloclab_preload_kmalloc() as usize }
 }
 
 /// Returns how many bytes to allocate by `vmalloc` while the module is loaded.
 pub(crate) fn preload_vmalloc() -> usize {
     // SAFETY: The function reads a variable that does not change after load.
-    unsafe { alloclab_preload_vmalloc() as usize }
+    unsafe { helpers::alloclab_preload_vmalloc() as usize }
 }

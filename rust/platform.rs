@@ -23,7 +23,6 @@ use kernel::{
     },
     driver,
     error::from_err_ptr,
-    ffi::c_char,
     of,
     platform,
     prelude::*,
@@ -53,6 +52,7 @@ use super::{
         Files, //
     },
     errno::Errno,
+    helpers,
     interrupt::{
         Halves,
         Interrupt,
@@ -63,11 +63,6 @@ use super::{
         Line, //
     }, //
 };
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_platform_device_register(name: *const c_char) -> *mut bindings::platform_device;
-}
 
 /// What a driver provides.
 ///
@@ -250,7 +245,8 @@ impl OwnDevice {
     /// is no error here: the driver says so.
     fn new(name: &CStr) -> Result<Self> {
         // SAFETY: The name is terminated, and copied.
-        let pdev = from_err_ptr(unsafe { alloclab_platform_device_register(name.as_char_ptr()) })?;
+        let pdev = unsafe { helpers::alloclab_platform_device_register(name.as_char_ptr()) };
+        let pdev = from_err_ptr(pdev)?;
 
         // INVARIANT: It was just registered, and this is the only handle to it.
         NonNull::new(pdev).map(Self).ok_or(ENOMEM)

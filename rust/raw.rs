@@ -13,11 +13,7 @@ use core::ptr::NonNull;
 
 use kernel::{
     bindings,
-    ffi::{
-        c_uint,
-        c_ulong,
-        c_void, //
-    },
+    ffi::c_ulong,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -27,6 +23,7 @@ use super::{
         Gfp,
         Modifier, //
     },
+    helpers,
     memory::{
         Memory,
         Owned,
@@ -34,14 +31,6 @@ use super::{
         Release, //
     }, //
 };
-
-extern "C" {
-    fn alloclab_kmalloc(size: usize, gfp: c_uint) -> *mut c_void;
-    fn alloclab_krealloc(block: *const c_void, size: usize, gfp: c_uint) -> *mut c_void;
-    fn vfree(area: *const c_void);
-    fn alloclab_vmalloc(size: usize, gfp: c_uint) -> *mut c_void;
-    fn alloclab_get_free_pages(gfp: c_uint, order: c_uint) -> *mut c_void;
-}
 
 /// Returns how many of `size` new bytes are initialised.
 pub(super) fn initialised(size: usize, gfp: Gfp) -> usize {
@@ -71,7 +60,7 @@ impl KmallocBlock {
     /// May sleep if `gfp` lets it. Returns `ENOMEM`. A block of 0 bytes is one, too.
     pub(crate) fn new(size: usize, gfp: Gfp) -> Result<Self> {
         // SAFETY: `kmalloc` takes any size and flags; it warns of flags that are wrong for it.
-        let block = unsafe { alloclab_kmalloc(size, gfp.bits()) };
+        let block = unsafe { helpers::alloclab_kmalloc(size, gfp.bits()) };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
 
         // SAFETY: The block has `size` bytes, zeroed if the flags say so, is ours alone until it is
@@ -90,7 +79,7 @@ impl KmallocBlock {
         let old = self.memory().as_ptr();
 
         // SAFETY: `old` is a block of `kmalloc` that is ours, and still is if null is returned.
-        let block = unsafe { alloclab_krealloc(old, size, gfp.bits()) };
+        let block = unsafe { helpers::alloclab_krealloc(old, size, gfp.bits()) };
         let start = NonNull::new(block.cast()).ok_or(ENOMEM)?;
 
         // SAFETY: The block has `size` bytes, of which the first `kept` are those of the old one,
@@ -111,7 +100,7 @@ pub(crate) struct Vfree;
 impl Release for Vfree {
     unsafe fn release(&mut self, memory: &Memory) {
         // SAFETY: By the safety requirements: the area is of `__vmalloc`.
-        unsafe { vfree(memory.as_ptr()) };
+        unsafe { helpers::vfree(memory.as_ptr()) };
     }
 }
 
@@ -121,7 +110,7 @@ impl VmallocArea {
     /// May sleep. Returns `ENOMEM`, also for more than the machine has.
     pub(crate) fn new(size: usize, gfp: Gfp) -> Result<Self> {
         // SAFETY: `__vmalloc` takes any size and flags; it warns of flags that are wrong for it.
-        let area = unsafe { alloclab_vmalloc(size, gfp.bits()) };
+        let area = unsafe { helpers::alloclab_vmalloc(size, gfp.bits()) };
         let start = NonNull::new(area.cast()).ok_or(ENOMEM)?;
 
         // SAFETY: The area has `size` bytes, zeroed if the flags say so, is ours alone until it is
@@ -161,7 +150,7 @@ impl ContiguousPages {
         let order = Self::order_of(size);
         // SAFETY: `__get_free_pages` takes any flags; an order that is too large it refuses with a
         // warning.
-        let pages = unsafe { alloclab_get_free_pages(gfp.bits(), order) };
+        let pages = unsafe { helpers::alloclab_get_free_pages(gfp.bits(), order) };
         let start = NonNull::new(pages.cast()).ok_or(ENOMEM)?;
 
         // SAFETY: The pages have at least `size` bytes, zeroed if the flags say so, are ours alone

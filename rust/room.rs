@@ -10,7 +10,6 @@
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use kernel::{
-    ffi::c_ulong,
     page::PAGE_SIZE,
     sync::atomic::{
         Atomic,
@@ -18,9 +17,7 @@ use kernel::{
     }, //
 };
 
-extern "C" {
-    fn alloclab_available_pages() -> c_ulong;
-}
+use super::helpers;
 
 /// Of what is available, this part is left to others, and to page tables.
 const LEFT: u64 = 4;
@@ -44,7 +41,7 @@ impl Room {
         let promised = PROMISED.fetch_add(room.0, Full);
 
         // SAFETY: The function reads counters.
-        let pages = unsafe { alloclab_available_pages() } as u64;
+        let pages = unsafe { helpers::alloclab_available_pages() } as u64;
         let available = pages.saturating_mul(PAGE_SIZE as u64);
         let most = (available - available / LEFT).saturating_sub(promised);
         if room.0 <= most {

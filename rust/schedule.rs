@@ -4,12 +4,10 @@
 //!
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
-extern "C" {
-    fn alloclab_cond_resched();
-}
+use super::helpers;
 
 /// Lets another task run if one is due, on kernels that do not preempt the kernel. May sleep.
 pub(crate) fn cond_resched() {
     // SAFETY: The function takes nothing; where the caller must not sleep, it says so.
-    unsafe { alloclab_cond_resched() };
+    unsafe { helpers::alloclab_cond_resched() };
 }

@@ -12,7 +12,6 @@ use core::{
 use kernel::{
     bindings,
     ffi::{
-        c_char,
         c_uint,
         c_void, //
     },
@@ -26,23 +25,13 @@ use kernel::{
 
 use super::{
     gfp::Gfp,
+    helpers,
     memory::{
         Memory,
         Owned,
         Release, //
     }, //
 };
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    fn alloclab_cache_create(
-        name: *const c_char,
-        size: c_uint,
-        align: c_uint,
-        constructor: unsafe extern "C" fn(*mut c_void),
-    ) -> *mut bindings::kmem_cache;
-    fn alloclab_cache_alloc(cache: *mut bindings::kmem_cache, gfp: c_uint) -> *mut c_void;
-}
 
 /// What the objects of a cache are.
 pub(crate) trait Kind {
@@ -95,8 +84,9 @@ impl<K: Kind> Cache<K> {
         let bytes = c_uint::try_from(K::BYTES).map_err(|_| ENOMEM)?;
         let align = c_uint::try_from(K::ALIGN).map_err(|_| ENOMEM)?;
         // SAFETY: The name is terminated, and copied; the constructor fits the size.
-        let cache =
-            unsafe { alloclab_cache_create(name.as_char_ptr(), bytes, align, construct::<K>) };
+        let cache = unsafe {
+            helpers::alloclab_cache_create(name.as_char_ptr(), bytes, align, Some(construct::<K>))
+        };
         let cache = NonNull::new(cache).ok_or(ENOMEM)?;
 
         // INVARIANT: The cache is new.
@@ -139,7 +129,7 @@ impl<K: Kind> Object<K> {
     /// May sleep if `gfp` lets it. Returns `ENOMEM`.
     pub(crate) fn new(cache: &Arc<Cache<K>>, size: usize, gfp: Gfp) -> Result<Self> {
         // SAFETY: By its type invariants, the cache is valid.
-        let object = unsafe { alloclab_cache_alloc(cache.cache.as_ptr(), gfp.bits()) };
+        let object = unsafe { helpers::alloclab_cache_alloc(cache.cache.as_ptr(), gfp.bits()) };
         let start = NonNull::new(object.cast()).ok_or(ENOMEM)?;
         let size = size.min(K::BYTES);
 

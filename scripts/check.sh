@@ -151,6 +151,24 @@ private() {
 	! sed -E 's,//.*|\b(bindings::__[a-z_]+|__this_module)\b,,g' "$@" | grep -E '\b__[a-z]'
 }
 
+# types DIR FILE...: what bindgen has written below DIR is what is in the tree.
+types() {
+	local dir=$1 file bad=0
+
+	shift
+	for file; do
+		diff -u "$file" "$dir/$file" || bad=1
+	done
+	return "$bad"
+}
+
+# No block extern "C" has a function.
+by_hand() {
+	! awk 'FNR == 1 || /^ *\}/ { inside = 0 }
+		/(^|[^a-z_])extern "C" \{/ { inside = 1 }
+		inside && /(^|[^a-z_])fn [a-z_]/ { print FILENAME ": " $0 }' "$@" | grep .
+}
+
 # documented CHECK PAGE FILE...: the tables of a page of doc/ are what the files say.
 documented() { PYTHONDONTWRITEBYTECODE=1 scripts/doc.py "$@"; }
 
@@ -183,6 +201,12 @@ check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*
 	'*.config' Makefile Kbuild table help run)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
+for name in "${rows[@]}"; do
+	check "C's types, kernel $name" types "$OUT/bindgen-$name" \
+		< <(scripts/kernel/bindgen.sh "$name" "$OUT/bindgen-$name")
+done
+check "C's functions: none by hand" by_hand \
+	< <(files '*.rs' | xargs -d '\n' grep -L '^//! .*made by scripts/kernel/bindgen.sh')
 check "doc: methods and flags" documented methods \
 	< <(printf '%s\n' doc/methods.md rust/gfp.rs src/method/table.rs src/method.rs \
 		rust/compat/vmalloc_gfp.rs rust/limits.rs src/method/*.rs)

@@ -6,6 +6,7 @@
 #include "../../rust/helpers.c"
 #include "../../rust/line.c"
 
+#include <kunit/device.h>
 #include <linux/vmstat.h>
 
 unsigned long alloclab_nr_free_pages(void)
