@@ -22,6 +22,9 @@ all:
 test kunit:
 	@$(enter) -l 'make $@' -m scripts/task.sh $@ $(KERNEL)
 
+rust-analyzer doc:
+	@$(enter) -l 'make $@' $(if $(KERNEL),-m) scripts/task.sh $@ $(KERNEL)
+
 demo shell:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
@@ -38,5 +41,5 @@ help:
 	@sed 1,2d scripts/help
 
 .PHONY: all demo test kunit torture torture-quick matrix bench upstream check shell update
-.PHONY: canary press clean distclean help
+.PHONY: canary press rust-analyzer doc clean distclean help
 endif

@@ -209,6 +209,13 @@ shell)
 	setup_summary
 	scripts/shell.py
 	;;
+rust-analyzer | doc)
+	row=${1:-debian}
+	remarks "$row"
+	build "$row"
+	setup_summary
+	scripts/crate.py "$task" "$row"
+	;;
 check)
 	mapfile -t ROWS < <(scripts/kernel/kernel.sh names test check)
 	remarks "${ROWS[@]}"
@@ -223,6 +230,6 @@ canary)
 *)
 	die "usage: scripts/task.sh build [ROW] | test [ROW...] | kunit [ROW...] |" \
 		"torture | torture-quick | matrix | bench | modules ROW | demo | shell | check |" \
-		"update | canary"
+		"rust-analyzer [ROW] | doc [ROW] | update | canary"
 	;;
 esac

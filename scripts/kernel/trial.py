@@ -11,7 +11,8 @@ from pathlib import Path
 from guest.row import CLONE
 
 # What runs leave in a tree, and what is not needed to make something of it.
-LEFT_OUT = shutil.ignore_patterns("out", ".git", "__pycache__", "*.ko", "*.o", "*.mod*", ".*.cmd")
+LEFT_OUT = shutil.ignore_patterns("out", "rust-project.json", ".git", "__pycache__", "*.ko", "*.o",
+                                  "*.mod*", ".*.cmd")
 
 
 def say(text):

@@ -91,5 +91,6 @@ for name in TERM ALLOCLAB_CACHE ALLOCLAB_RUN ALLOCLAB_WHO ALLOCLAB_START \
 	fi
 done
 run -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-	HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive ALLOCLAB_INSIDE=1 "${vars[@]}" \
+	HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive ALLOCLAB_INSIDE=1 \
+	ALLOCLAB_ROOT="$root" "${vars[@]}" \
 	unshare --root="$root" --wd="$clone" -- "$@" || exit

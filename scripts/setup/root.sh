@@ -9,7 +9,8 @@
 ROOT_PACKAGES=(
 	# kernel
 	make gcc libc6-dev flex bison bc libelf-dev libssl-dev libdw-dev pahole
-	python3 rustc rust-src rustfmt rust-clippy bindgen cpio kmod xz-utils perl mount
+	python3 rustc rust-src rustfmt rust-clippy rust-analyzer bindgen cpio kmod xz-utils
+	perl mount
 	# guest
 	device-tree-compiler qemu-system-arm python3-qemu-qmp dpkg-dev
 )

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 from guest.row import CLONE
+from kernel.trial import Trial
 
 # The root of a module that does nothing: its build leaves the same files, and is quick.
 SMALL = """//! Small.
@@ -56,6 +57,27 @@ class Clone:
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False)
         return done.returncode, done.stderr
+
+
+class Copy(Trial):
+    """A whole copy of this tree, in which make uses this run's cache."""
+
+    def __init__(self, directory):
+        super().__init__(directory, {"ALLOCLAB_RUN": str(directory / "out/run"),
+                                     "PYTHONDONTWRITEBYTECODE": "1"})
+
+    def make(self, *arguments):
+        """Call make without a terminal; return (its status, its output, the messages)."""
+        done = subprocess.run(["make", *arguments], cwd=self.directory, env=self.environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def made(self, *arguments):
+        """Call make, which has to succeed; return its output."""
+        status, output, said = self.make(*arguments)
+        assert status == 0, said
+        return output
 
 
 def ours(said):
