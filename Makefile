@@ -28,8 +28,11 @@ rust-analyzer doc:
 demo shell:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
-torture torture-quick matrix bench upstream check canary update:
+torture torture-quick matrix bench upstream canary update:
 	@$(enter) -l 'make $@' -m scripts/task.sh $@
+
+check:
+	@$(enter) -l 'make $@' -m scripts/task.sh $@ $(if $(CHECK),"$(CHECK)")
 
 press:
 	@$(enter) scripts/press.py

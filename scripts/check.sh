@@ -1,15 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make check: every check prints a line with its name, the number of files and its
-# result; the status is 0 only if all passed.  Runs in the build root.
+# check.sh [CHECK...]: every check, or those whose name begins so, prints a line with its
+# name, the number of files and its result; the status is 0 only if all passed.  Runs in
+# the build root.
 
 set -euo pipefail
 . scripts/setup/lib.sh
 
 OUT=$PWD/out/check
+ONLY=("$@")
+declare -A FOUND
 failed=0
 passed=0
+
+# wanted NAME: is this check asked for?
+wanted() {
+	local name status=1
+
+	((${#ONLY[@]})) || return 0
+	for name in "${ONLY[@]}"; do
+		if [[ $1 = "$name"* ]]; then
+			FOUND[$name]=yes
+			status=0
+		fi
+	done
+	return "$status"
+}
 
 # files PATTERN...: the tree's own files with such names, a line each.
 files() {
@@ -28,6 +45,7 @@ check() {
 	local name=$1 log start list=() result=ok
 
 	shift
+	wanted "$name" || return 0
 	mapfile -t list
 	log=$OUT/$(tr -cs 'A-Za-z0-9\n' - <<<"$name").log
 	start=$(now)
@@ -62,6 +80,12 @@ lint() {
 		cat "$out.log"
 		return 1
 	fi
+}
+
+# What rustdoc makes of src/ and rust/, with the flags of the build for the linter.
+document() {
+	[ -e "$OUT/clippy-debian" ] || lint debian || return
+	scripts/crate.py doc debian --built "$OUT/clippy-debian" --out "$OUT/doc"
 }
 
 # style TYPES FILE...: the kernel's checkpatch, without messages of these types.
@@ -176,7 +200,7 @@ row=$(scripts/kernel/kernel.sh dir debian)
 source=$(sed -n 's/^SOURCE=//p' "$row/row")
 mapfile -t rows < <(scripts/kernel/kernel.sh names test check)
 for name in "${rows[@]}"; do
-	scripts/kernel/kernel.sh dir "$name" >/dev/null
+	! wanted "clippy, kernel $name" || scripts/kernel/kernel.sh dir "$name" >/dev/null
 done
 rm -rf "$OUT"
 mkdir -p "$OUT"
@@ -190,6 +214,7 @@ check rustfmt format < <(files '*.rs')
 for name in "${rows[@]}"; do
 	check "clippy, kernel $name" lint "$name" < <(files '*.rs')
 done
+check rustdoc document < <(files '*.rs' | grep -E '^(rust|src)/')
 check checkpatch style "$binding_types" \
 	< <(files '*.rs' '*.c' '*.h' '*.dts' '*.dtso' Makefile Kbuild)
 check "checkpatch, scripts" style "$script_types" < <(files '*.sh' '*.py' run)
@@ -228,6 +253,9 @@ check "doc: messages" documented messages \
 		grep -E '^(rust|scripts|src)/' | grep -v '^scripts/doc.py$')
 check "doc: figures of make bench" documented bench < <(printf '%s\n' README.md doc/bench.md)
 check "doc: links and paths" documented links < <(files '*.md')
+for name in "${ONLY[@]}"; do
+	[ -n "${FOUND[$name]:-}" ] || die "no check has a name that begins with '$name'"
+done
 echo "not checked: the style of *.yaml, *.md, *.config and scripts/kernel/table"
 echo "$passed checks passed, $failed failed"
 ((failed == 0))

@@ -219,7 +219,7 @@ rust-analyzer | doc)
 check)
 	mapfile -t ROWS < <(scripts/kernel/kernel.sh names test check)
 	remarks "${ROWS[@]}"
-	scripts/check.sh
+	scripts/check.sh "$@"
 	;;
 update)
 	update

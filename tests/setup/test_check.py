@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make check on a tree with a fault: the check fails that is there for it, and no other."""
+
+import os
+import re
+import shutil
+import subprocess
+from typing import NamedTuple
+
+import pytest
+
+from clone import SMALL
+from guest.row import CLONE
+from kernel.trial import Trial
+
+SPDX = "SPDX-License-Identifier: GPL-2.0"
+RUST = f"// {SPDX}\n\n"
+SHELL = f"#!/bin/bash\n# {SPDX}\n\n"
+
+
+class Fault(NamedTuple):
+    """A file with a fault, and what is said of it."""
+
+    check: str
+    file: str
+    text: str           # the file's text, or what takes the place of `old` in it
+    said: str
+    old: str = ""       # a pattern
+
+
+# A tree without a fault that is read quickly: a file of each kind. Its `scripts` is a link, which
+# no check follows.
+FILES = {"Makefile": f"# {SPDX}\n", "some.sh": SHELL + 'echo "$1"\n', "some.py": f"# {SPDX}\n",
+         "src/some.rs": RUST + "fn some() {}\n", "rust/some.c": f"// {SPDX}\n"}
+# What reads a file of these, and needs nothing else of the tree.
+DT = ["dt-schema: binding, example", "dt-schema: overlays"]
+QUICK = ["rustfmt", "checkpatch", "checkpatch, scripts", "shellcheck", "flake8", "SPDX lines",
+         "src/: no unsafe, no versions", "no private names of the kernel"]
+FAULTS = [
+    Fault("rustfmt", "rust/some.rs", RUST + "fn  some() {}\n", "Diff in"),
+    Fault("checkpatch", "rust/some.c", f"// {SPDX}\nint some; \n", "ERROR:TRAILING_WHITESPACE"),
+    Fault("checkpatch, scripts", "some.sh", SHELL + "echo some \n", "ERROR:TRAILING_WHITESPACE"),
+    Fault("shellcheck", "some.sh", SHELL + "echo $1\n", "SC2086"),
+    Fault("flake8", "some.py", f"# {SPDX}\nimport os\n", "F401"),
+    Fault(DT[0], "dts/alloclab,button.yaml", "alloclab,size = <1 2>;", "alloclab,size",
+          old=r"label = .*;"),
+    Fault(DT[1], "dts/virt-pl061.dtso", r"\g<0>\n\t\talloclab,sise = <1>;", "alloclab,sise",
+          old=r"^\t\tinterrupts = .*$"),
+    Fault("SPDX lines", "some.config", "CONFIG_SOME=y\n", "some.config: no SPDX line"),
+    Fault("src/: no unsafe, no versions", "src/some.rs", RUST + "unsafe fn some() {}\n",
+          "unsafe fn some"),
+    Fault("src/: no unsafe, no versions", "src/some.rs",
+          RUST + "#[cfg(kernel_7_0)]\nmod some;\n", "kernel_7_0"),
+    Fault("src/: no unsafe, no versions", "src/some.rs", RUST + "#[cfg(has_some)]\nmod some;\n",
+          "has_some"),
+    Fault("no private names of the kernel", "rust/some.rs",
+          RUST + "fn some() {\n    __some();\n}\n", "__some"),
+]
+# What is compiled is a small module.
+ROOT = "src/alloclab.rs"
+BUILT = ["clippy, kernel debian", "rustdoc"]
+BUILT_FAULTS = [
+    Fault(BUILT[0], ROOT, RUST + SMALL + "\nfn one() -> u32 {\n    return 1;\n}\n\n"
+          "const _: fn() -> u32 = one;\n", "needless_return"),
+    Fault(BUILT[1], ROOT, RUST + SMALL.replace("Small.", "Small: [`Missing`].", 1),
+          "unresolved link to `Missing`"),
+]
+# A page that lacks a row, says another number, or names what there is not.
+DOC = [
+    Fault("doc: methods and flags", "doc/methods.md", "", "vzalloc", old="^[|] `vzalloc` [|].*\n"),
+    Fault("doc: debugfs files", "doc/debugfs.md", "", "pages", old="^[|] `pages` [|].*\n"),
+    Fault("doc: device-tree properties", "doc/device-tree.md", "", "alloclab,gfp",
+          old="^[|] `alloclab,gfp` [|].*\n"),
+    Fault("doc: module parameters", "doc/device-tree.md", "", "preload_vmalloc",
+          old="^[|] `preload_vmalloc` [|].*\n"),
+    Fault("doc: kernels", "doc/kernels.md", "", "debian-old", old="^[|] `debian-old` [|].*\n"),
+    Fault("doc: interfaces", "doc/kernels.md", "", "coherent", old="^[|] `coherent` [|].*\n"),
+    Fault("doc: targets of make", "doc/testing.md", "", "make demo",
+          old="^[|] `make demo` [|].*\n"),
+    Fault("doc: torture tests", "doc/testing.md", "", "fuzz", old="^[|] `fuzz` [|].*\n"),
+    Fault("doc: messages", "doc/errors.md", r"\g<0>\n| `nobody ever says this` | nothing |",
+          "nobody ever says this", old="^[|] `missing here: .*$"),
+    Fault("doc: figures of make bench", "README.md", r"\g<1>9.", "README.md",
+          old=r"^(press: mean ratio )1\."),
+    Fault("doc: links and paths", "doc/testing.md", r"\g<0>\n[nowhere](nowhere.md)\n", "nowhere.md",
+          old="^# Testing$"),
+]
+RESULT = re.compile(r"^(\S.*?) +\d+ files +[\d.]+ s  (ok|FAILED)$", re.M)
+
+
+class Tree:
+    """A tree with what the checks read."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def put(self, fault):
+        """Put a fault into it."""
+        path = self.directory / fault.file
+        text = fault.text
+        if fault.old:
+            text, count = re.subn(fault.old, text, path.read_text(encoding="utf-8"), count=1,
+                                  flags=re.M)
+            assert count, f"{fault.file}: {fault.old}"
+        path.write_text(text, encoding="utf-8")
+
+    def check(self, *names, command="scripts/check.sh"):
+        """Have checks made; return (the status, name -> result, what was said)."""
+        done = subprocess.run([command, *names], cwd=self.directory,
+                              env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        return done.returncode, dict(RESULT.findall(done.stdout)), done.stdout
+
+
+@pytest.fixture(name="small")
+def fixture_small(tmp_path):
+    """The small tree."""
+    tree = Tree(tmp_path / "tree")
+    shutil.copytree(CLONE / "dts", tree.directory / "dts")
+    (tree.directory / "scripts").symlink_to(CLONE / "scripts")
+    for name, text in FILES.items():
+        (tree.directory / name).parent.mkdir(exist_ok=True)
+        (tree.directory / name).write_text(text, encoding="utf-8")
+    return tree
+
+
+@pytest.fixture(name="whole")
+def fixture_whole(tmp_path):
+    """A copy of this tree."""
+    return Tree(Trial(tmp_path / "tree").directory)
+
+
+def expect(tree, fault, names):
+    """Of the checks of these names only the one that is there for a fault fails."""
+    tree.put(fault)
+    status, results, said = tree.check(*names)
+    assert results == {name: "FAILED" if name == fault.check else "ok" for name in names}, said
+    assert fault.said in said
+    assert f"{len(names) - 1} checks passed, 1 failed\n" in said
+    assert status == 1
+
+
+def test_every_check_has_a_fault():
+    """Clippy's are the same for each kernel."""
+    text = (CLONE / "scripts/check.sh").read_text(encoding="utf-8")
+    names = re.findall(r"^\t?check (\w+|\"[^\"]*\") ", text, re.M)
+    assert {name.strip('"').replace("$name", "debian") for name in names} == {
+        fault.check for fault in FAULTS + BUILT_FAULTS + DOC}
+
+
+def test_no_fault(small):
+    """Then all pass."""
+    status, results, said = small.check(*QUICK, *DT)
+    assert results == dict.fromkeys([*QUICK, *DT], "ok"), said
+    assert f"{len(results)} checks passed, 0 failed\n" in said
+    assert status == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check} {fault.said}")
+def test_fault(small, fault):
+    """What reads no device tree need not be asked about one."""
+    expect(small, fault, QUICK + (DT if fault.check in DT else []))
+
+
+@pytest.mark.parametrize("fault", BUILT_FAULTS, ids=lambda fault: fault.check)
+def test_fault_of_a_build(whole, fault):
+    """What reads no Rust need not be asked, and what formats it was."""
+    expect(whole, fault, BUILT)
+
+
+@pytest.mark.parametrize("fault", DOC, ids=lambda fault: fault.check)
+def test_fault_of_a_page(whole, fault):
+    """Nothing else reads doc/."""
+    expect(whole, fault, [fault.check for fault in DOC])
+
+
+def test_make(whole):
+    """make passes the status on, and the name."""
+    assert whole.check("check", "CHECK=flake8", command="make")[:2] == (0, {"flake8": "ok"})
+    whole.put(FAULTS[4])
+    assert whole.check("check", "CHECK=flake8", command="make")[:2] == (2, {"flake8": "FAILED"})
+    status, results, said = whole.check("check", "CHECK=flak?", command="make")
+    assert (status, results) == (2, {})
+    assert "alloclab: no check has a name that begins with 'flak?'\n" in said
