@@ -22,13 +22,13 @@ clean_clone() {
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.rmeta' -o -name '*.dtb' \
 		-o -name '*.dtbo' -o -name '.*.d' -o -name modules.order \
 		-o -name interfaces.rsp -o -name interfaces.log -o -name '*.long-type-*.txt' \
-		-o -name Module.symvers \) -exec rm -f {} +
+		-o -name Module.symvers -o -name '.checkpatch-camelcase.*' \) -exec rm -f {} +
 	find . -path ./.git -prune -o -type d \( -name __pycache__ -o -name .pytest_cache \) \
 		-prune -exec rm -rf {} +
 }
 
 clean_cache() {
-	local lock
+	local lock directory megabytes
 
 	if [ ! -d "$ALLOCLAB_CACHE" ]; then
 		return
@@ -39,8 +39,10 @@ clean_cache() {
 		cache_users >&2
 		exit 1
 	fi
-	megabytes=$(megabytes "$ALLOCLAB_CACHE")
-	ns_rm "$ALLOCLAB_CACHE"
+	# It may be a link to another disk.
+	directory=$(readlink -f -- "$ALLOCLAB_CACHE")
+	megabytes=$(megabytes "$directory")
+	ns_rm "$directory" "$ALLOCLAB_CACHE"
 	say "$ALLOCLAB_CACHE: $megabytes MB given back"
 }
 
