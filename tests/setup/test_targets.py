@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 """Targets of make as a user calls them, in a copy of this tree."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
 from pathlib import Path
 
 import pytest
 
 from clone import Copy
 from languageserver import LanguageServer
+
+TERMINAL_SECONDS = 60
 
 
 @pytest.fixture(scope="module", name="tree")
@@ -62,3 +74,99 @@ def test_doc(tree, row):
     text = "".join(path.read_text(encoding="utf-8") for path in pages.rglob("*.html"))
     assert f'<a href="{row.source}/include/linux/slab.h">' in text
     assert 'href="srctree/' not in text
+
+
+class Terminal:
+    """A command on a terminal of its own."""
+
+    SIZE = (33, 101)
+
+    def __init__(self, tree, *command):
+        self._ours, self._its = pty.openpty()
+        fcntl.ioctl(self._its, termios.TIOCSWINSZ, struct.pack("HHHH", *self.SIZE, 0, 0))
+        self._settings = termios.tcgetattr(self._its)
+        self._said = ""
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", *command], cwd=tree.directory,
+            env=tree.environment, stdin=self._its, stdout=self._its, stderr=self._its,
+            start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.wait()
+        os.close(self._ours)
+        os.close(self._its)
+
+    def type(self, text):
+        """Type a text."""
+        os.write(self._ours, text.encode())
+
+    def wait(self, pattern):
+        """Wait until what was said since the last wait matches; return the match."""
+        until = time.monotonic() + TERMINAL_SECONDS
+        while True:
+            match = re.search(pattern, self._said)
+            if match:
+                self._said = self._said[match.end():]
+                return match
+            left = until - time.monotonic()
+            assert left > 0, f"{pattern}: not in {self._said}"
+            if select.select([self._ours], [], [], min(left, 1))[0]:
+                self._said += os.read(self._ours, 65536).decode("utf-8", "replace")
+            else:
+                assert self._process.poll() is None, f"{pattern}: not in {self._said}"
+
+    def end(self):
+        """Wait until the command has ended; return its status."""
+        return self._process.wait(TERMINAL_SECONDS)
+
+    def restored(self):
+        """Whether the terminal is set as it was before."""
+        return termios.tcgetattr(self._its) == self._settings
+
+
+# It asks the terminal where the cursor is.
+PROMPT = r"~ # (?:\x1b\[6n)?\Z"
+NO_GUEST = ("press: no guest is running in this clone; start one with `make shell` in another "
+            "terminal\n")
+
+
+def test_shell_and_press(tree):
+    """The guest on a terminal, pressed from outside, left by poweroff."""
+    status, _, said = tree.make("press")
+    assert status != 0 and said.startswith(NO_GUEST)
+    status, _, said = tree.make("shell")
+    assert status != 0 and "shell: needs a terminal; `make demo` runs without one\n" in said
+    with Terminal(tree, "make", "shell") as shell:
+        shell.wait("Things to try:")
+        shell.wait(PROMPT)
+        shell.type("echo size: $(stty size)\n")
+        shell.wait(r"size: %d %d\s" % Terminal.SIZE)
+        shell.wait(PROMPT)
+        for number, what in enumerate(["allocated", "freed"], 1):
+            assert tree.made("press") == "pressed: see the other terminal\n"
+            shell.type(f"dmesg | grep 'press [{number}]'\n")
+            shell.wait(rf"alloclab button: kmalloc: {what} 64 bytes at \S+ in .*\(press {number}\)")
+            shell.wait(PROMPT)
+        with Terminal(tree, "make", "shell") as second:
+            second.wait("shell: a guest of this clone is running already; `make press` presses "
+                        "its button")
+            assert second.end() != 0
+        shell.type("poweroff\n")
+        assert shell.end() == 0
+        assert shell.restored()
+    assert tree.make("press")[0] != 0
+    assert "(press 2)" in (tree.directory / "out/shell/serial.log").read_text(encoding="utf-8")
+
+
+def test_shell_left_by_the_monitor(tree):
+    """Ctrl-A X ends QEMU."""
+    with Terminal(tree, "make", "shell") as shell:
+        shell.wait(PROMPT)
+        shell.type("\x01x")
+        assert shell.end() == 0
+        assert shell.restored()
