@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from archive import RUSTC, SNAPSHOT, Archive, Tree, fill
-from guest.row import Row
+from guest.row import CLONE, Row
 
 V734, V7212, V741 = (f"{version}-1~bpo13+1" for version in ("7.3.4", "7.2.12", "7.4.1"))
 OLD = f"5.0.{os.getpid()}-2"
@@ -166,6 +166,40 @@ def test_series_of_stock(tree, archive):
     fill(archive, "7.2.20-1~bpo13+1", rustc="1.99.0")
     assert update(tree)[0] == 1
     assert named(tree)[0] == ("backports-7.2", V7212, RUSTC)
+
+
+def test_build_root(tree, archive):
+    """It is made anew where the archive's packages are newer, each time."""
+    (tree.directory.parent / "apt/status").write_text(
+        "Package: made-up\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n"
+        "Maintainer: Nobody <nobody@example.org>\nDescription: made up\n")
+    generation = tree.cache / "generation"
+    fill(archive, V734)
+    status, said = update(tree)
+    assert (status, generation.exists()) == (0, False)
+    assert said.endswith("build root: nothing newer\n")
+    archive.package("made-up", "2", "amd64")
+    archive.index()
+    for number in (1, 2):
+        status, said = update(tree)
+        assert (status, generation.read_text()) == (0, f"{number}\n")
+        assert said.endswith("build root: 1 packages are newer, the next run makes a new one\n")
+    key = tree.run("bash", "-c", ". scripts/setup/lib.sh; . scripts/setup/archive.sh; "
+                   ". scripts/setup/tidy.sh; . scripts/setup/root.sh; root_key amd64")[1]
+    assert key.endswith("-2")
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["archive", "no archive"])
+def test_make(tree, archive, alive):
+    """make passes the status on."""
+    fill(archive, V734)
+    if not alive:
+        shutil.rmtree(archive.directory)
+    shutil.copy(CLONE / "Makefile", tree.directory)
+    tree.replace("task.sh", 'exec scripts/real-task.sh "$@"')
+    status, _, said = tree.run("make", "update")
+    assert (status == 0) == alive
+    assert f"the archive has nothing newer than {V734}\n" in said or not alive
 
 
 def test_dead(tree, archive):
