@@ -83,6 +83,21 @@ def fixture_kernel(row, tmp_path):
     return kernel
 
 
+def test_llvm(row, kernel, tree):
+    """LLVM=1 has clang compile, here for a kernel that says that it was built by clang."""
+    tree.shrink()
+    settings = kernel / "include/config/auto.conf"
+    replace(settings, "^CONFIG_CC_IS_GCC=y$", "CONFIG_CC_IS_CLANG=y")
+    for option in ("CC_HAS_MIN_FUNCTION_ALIGNMENT", "UBSAN_BOUNDS_STRICT"):
+        replace(settings, f"^CONFIG_{option}=y\n", "")
+    # Its warnings are gcc's still.
+    status, said = tree.build(row.source, f"O={kernel}", "LLVM=1",
+                              "KCFLAGS=-Wno-unknown-warning-option")
+    assert status == 0, said
+    compilers = run("readelf", "-p", ".comment", tree.out / "rust/helpers.o")
+    assert "clang" in compilers and "GCC" not in compilers
+
+
 def refused(tree, kernel, reason):
     """Expect one sentence, before anything is compiled."""
     before = tree.files()
