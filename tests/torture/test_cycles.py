@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Load and unload, bind and unbind, again and again, in peace and in a storm, with readers."""
+"""Load and unload, bind and unbind, again and again: in peace, and in a storm with users.
+
+Two users read and write every file that the directories of the devices have.
+"""
+
+import re
 
 import pytest
 
@@ -13,25 +18,35 @@ BOOT = BUTTONS
 CYCLES = {"own": (18, 1000), "debug": (2, 50)}
 SECONDS = 900
 # All files are open during an unbind, by the thread that waits for its end. It does wait for what
-# is running: one press, an answer to a reader, and the kernel's own grace periods in the storm.
+# is running: one press, an answer to a user, and the kernel's own grace periods in the storm.
 UNBIND_US = {"own": 5000000, "debug": 20000000}
 # The kernel's own: rmmod takes the module's last reference first and marks the module as going then
 # (try_stop_module()), and debugfs finds fault with who opens a file in between. It answers ENXIO.
 BETWEEN = r"^WARNING: fs/debugfs/file\.c:\d+ at full_proxy_open_regular"
-SAID = r"^cycles \d+ texts \d+ gone \d+ refused \d+ slowest_us \d+$"
+SAID = r"^cycles \d+ texts \d+ words \d+ gone \d+ refused \d+ slowest_us \d+$"
+USED = r"^(\w+) read (\d+) written (\d+)$"
+USERS = 2
 
 pytest_generate_tests = storm.for_each_cpus
 fixture_boot = storm.fixture_boot
 
 
-def cycle(guest, what, cycles, readers, stormed, devices, before=":", after=":"):
-    """Run the program; return its figures."""
-    result = guest.run(f"{before} || exit; /root/cycle {what} {cycles} {readers} {stormed} "
+def cycle(guest, what, cycles, users, stormed, devices, before=":", after=":"):
+    """Run the program; return its figures, and which files users have read and written."""
+    result = guest.run(f"{before} || exit; /root/cycle {what} {cycles} {users} {stormed} "
                        f"{' '.join(devices)}; status=$?; {after}; exit $status", SECONDS)
     assert result.status == 0, result.output
     figures = figures_of(result.output, SAID)
     assert figures["cycles"] == cycles
-    return figures
+    return figures, {name: (reads != "0", written != "0")
+                     for name, reads, written in re.findall(USED, result.output, re.MULTILINE)}
+
+
+def files_of(button):
+    """A button's files by name: whether they are read, and whether they are written."""
+    shown = button.guest.sh(f"cd {button.directory}; stat -c '%n %a' *").split()
+    modes = {name: int(mode, 8) for name, mode in zip(shown[::2], shown[1::2])}
+    return {name: (bool(mode & 0o400), bool(mode & 0o200)) for name, mode in modes.items()}
 
 
 def storm_on(irq, cpus):
@@ -45,6 +60,7 @@ def storm_on(irq, cpus):
 def test_again_and_again(row, full, count, guest, lab, cpus, what, stormy):
     cycles = -(-CYCLES[row.variety][full] // len(CPUS[row.variety][full]))
     irqs = {name: lab.button(name).irq() for name in DEVICES.values()}
+    files = files_of(lab.button(DEVICES["thread"]))
     if what == "load" and stormy:
         guest.expected.append(BETWEEN)
     if what == "load":
@@ -54,9 +70,10 @@ def test_again_and_again(row, full, count, guest, lab, cpus, what, stormy):
         part = cycles // 2 + cycles % 2 * number
         begin, end = storm_on(irq, cpus) if stormy else (":", ":")
         devices = [name] if what == "bind" else irqs
-        got = cycle(guest, what, part, 2 if stormy else 0, name if stormy else "-", devices,
-                    begin, end)
-        assert (got["texts"] > 0) == stormy
+        got, used = cycle(guest, what, part, USERS if stormy else 0, name if stormy else "-",
+                          devices, begin, end)
+        assert (got["texts"] > 0, got["words"] > 0) == (stormy, stormy)
+        assert used == (files if stormy else {})
         assert got["slowest_us"] < UNBIND_US[row.variety]
         count("cycles", part)
         if what == "load":
