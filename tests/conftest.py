@@ -162,7 +162,8 @@ class Guests:
             self.count += 1
             log = f"{self.logs}.{self.count}-{boot.name}.serial.log"
             guest = Guest(self.row, log, overlays=boot.overlays, files=files,
-                          memory=boot.memory, cpus=boot.cpus, append=boot.append)
+                          memory=boot.memory, cpus=boot.cpus, append=boot.append,
+                          firmware=boot.firmware)
             try:
                 guest.start()
             except GuestError as error:

@@ -40,7 +40,7 @@ class Guest:
     """A guest; a `with` statement starts it and ends QEMU in every case."""
 
     def __init__(self, row, log, *, overlays=(), files=None, memory=qemu.MEMORY_MB,
-                 cpus=qemu.CPUS, append=""):
+                 cpus=qemu.CPUS, append="", firmware=False):
         self.row = row
         self.log = Log(Path(log))
         self._overlays = list(overlays)
@@ -48,6 +48,7 @@ class Guest:
         self._memory = memory
         self._cpus = cpus
         self._append = append
+        self._firmware = firmware
         self._directory = None
         self._process = None
         self._channel = None
@@ -80,7 +81,8 @@ class Guest:
             self.row, directory, initramfs.CHANNEL,
             {**self._files, "etc/channel": f"{machine_of(self.row).serial}1"},
             [qemu.to_file(self.log.path), "chardev:channel"], overlays=self._overlays,
-            memory=self._memory, cpus=self._cpus, append=qemu.strict(self.row, self._append))
+            memory=self._memory, cpus=self._cpus, append=qemu.strict(self.row, self._append),
+            firmware=self._firmware)
         # Sockets go to QEMU as open files: a path could be too long for one.
         self._channel, channel = socket.socketpair()
         monitor, monitor_end = socket.socketpair()

@@ -8,6 +8,8 @@ from typing import NamedTuple, Sequence
 # knows of addresses then: programs in the guest take half as long again.
 KPTI_OFF = "kpti=off"
 COMMON = ["-nodefaults", "-net", "none", "-display", "none"]
+# UEFI for arm64 without Secure Boot, and its variables; `db` has a key that is public, for tests.
+FIRMWARE = ["/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd", "/usr/share/AAVMF/AAVMF_VARS.snakeoil.fd"]
 
 
 class Machine(NamedTuple):
@@ -48,6 +50,14 @@ def machine_of(row):
         # A Cortex-A53 has no pages of 16 KiB.
         machine = machine._replace(qemu=["qemu-system-aarch64", "-cpu", "cortex-a76"])
     return machine
+
+
+def with_firmware(machine):
+    """The machine for arm64 with UEFI. What that writes into its variables is not kept."""
+    flash = [word for file in FIRMWARE
+             for word in ("-drive", f"if=pflash,format=raw,snapshot=on,file={file}")]
+    # Or it would hand on ACPI's tables in place of the device tree.
+    return machine._replace(qemu=[*machine.qemu, *flash], model=f"{machine.model},acpi=off")
 
 
 def busybox_of(row):

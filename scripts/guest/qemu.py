@@ -2,7 +2,7 @@
 """QEMU's command line, which nothing else makes: for tests, the demo, `make shell`, the bench."""
 
 from guest import devicetree, initramfs
-from guest.machine import busybox_of, machine_of
+from guest.machine import busybox_of, machine_of, with_firmware
 
 MEMORY_MB = 512
 CPUS = 2
@@ -19,13 +19,14 @@ def merged_tree(machine, overlays, directory, ports=2, memory=MEMORY_MB, cpus=CP
 
 
 def command_line(row, directory, init, files, ports, *, overlays=(), memory=MEMORY_MB, cpus=CPUS,
-                 append=""):
+                 append="", firmware=False):
     """QEMU with the kernel of a row; options may be added. What it reads is put in `directory`.
 
     `init` and `files` are as for initramfs.build(), `overlays` as for devicetree.merge(); `ports`
-    are where the serial ports lead, the console first; the kernel is told `append`, too.
+    are where the serial ports lead, the console first; the kernel is told `append`, too. With
+    `firmware`, that is what starts it.
     """
-    machine = machine_of(row)
+    machine = with_firmware(machine_of(row)) if firmware else machine_of(row)
     initrd = directory / "initrd"
     initramfs.build(initrd, init, busybox_of(row), files)
     tree = []

@@ -19,16 +19,19 @@ ROOT_PACKAGES=(
 # compilers.
 MORE_PACKAGES=(
 	clang lld llvm qemu-system-x86
-	python3-pytest dt-schema flake8 shellcheck apt-utils
+	python3-pytest dt-schema flake8 shellcheck apt-utils qemu-efi-aarch64
 )
 
-# Documentation, translations and, of Rust's source, all but its library are left out, and
-# dpkg need not sync.
+# Documentation, translations, of Rust's source all but its library and of the firmware all but
+# what scripts/guest/machine.py names are left out, and dpkg need not sync.
 ROOT_DPKG=(
 	'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/man/*'
 	'path-exclude=/usr/share/info/*' 'path-exclude=/usr/share/locale/*'
 	'path-exclude=/usr/src/rustc-*/src/tools/*' 'path-exclude=/usr/src/rustc-*/src/doc/*'
 	'path-exclude=/usr/src/rustc-*/compiler/*'
+	'path-exclude=/usr/share/AAVMF/*'
+	'path-include=/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd'
+	'path-include=/usr/share/AAVMF/AAVMF_VARS.snakeoil.fd'
 	force-unsafe-io
 )
 ROOT_APT=(

@@ -29,6 +29,7 @@ ERRORS = {
     "Operation not permitted": "EPERM",
     "Cannot allocate memory": "ENOMEM",
     "Numerical result out of range": "ERANGE",
+    "Key was rejected by service": "EKEYREJECTED",
 }
 DROPPED = re.compile(r"\bburst of events: (\d+) lines dropped$")
 # As device trees say it.
@@ -46,6 +47,7 @@ class Boot(NamedTuple):
     cpus: int = 2
     kernel_modules: Sequence[str] = ()
     append: str = ""
+    firmware: bool = False
 
 
 def nodes(*bodies):
