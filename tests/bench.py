@@ -325,6 +325,12 @@ def records():
     return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else []
 
 
+def record_of(row):
+    """The record of a row's surroundings; None where there is none."""
+    here = surroundings(row)
+    return next((record for record in records() if record["surroundings"] == here), None)
+
+
 def write_record(row, result, reason):
     """Write the record of these surroundings beside the others, and print what it is compared with
     the one before: that of the same surroundings, or else the newest.
@@ -332,8 +338,7 @@ def write_record(row, result, reason):
     here = surroundings(row)
     known = records()
     kept = [record for record in known if record["surroundings"] != here]
-    before = next((record for record in known if record["surroundings"] == here),
-                  kept[-1] if kept else {"surroundings": {}, "costs": {}})
+    before = record_of(row) or (kept[-1] if kept else {"surroundings": {}, "costs": {}})
     old, new = before["costs"], costs(result)
     for name, value in here.items():
         if before["surroundings"].get(name) != value:

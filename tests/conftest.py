@@ -14,6 +14,7 @@ CLONE = HERE.parent
 sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture"),
                 str(HERE / "setup")]
 
+from bench import record_of  # noqa: E402
 from detectors import complaints, look_back  # noqa: E402
 from guest.guest import Guest, GuestError, interrupted  # noqa: E402
 from guest.machine import machine_of  # noqa: E402
@@ -30,12 +31,17 @@ MARKERS = [
     "edges: of nodes, and of what their lines do",
     "hard: an interrupt may allocate",
     "preempt_rt: no interrupt may allocate",
+    "traced: the kernel traces its own allocations",
+    "late_sim: the driver of simulated controllers is a module, and comes later than the button",
+    "recorded: tests/bench/record.json has a record of these surroundings",
     "excused(variety, why): not for kernels of a variety, see Row.variety in scripts/guest/row.py"]
 # Marker -> option of the kernel, the values with which its tests are there, what another kernel
 # lacks; nothing if it lacks nothing.
 ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is no line"),
         "hard": ("PREEMPT_RT", [None], "hard: with PREEMPT_RT no interrupt may allocate"),
-        "preempt_rt": ("PREEMPT_RT", ["y"], "")}
+        "preempt_rt": ("PREEMPT_RT", ["y"], ""),
+        "traced": ("EVENT_TRACING", ["y"], "traced: without EVENT_TRACING nothing is traced"),
+        "late_sim": ("GPIO_SIM", ["m"], "")}
 # Of the programs in tests/guest those that end-to-end tests use, on every machine.
 E2E_PROGRAMS = ["fragment", "interrupted_write", "ticks"]
 # So many tests may have the mark.
@@ -119,6 +125,8 @@ def impossible(item, row):
             return lacks
         if mark.name == "excused" and mark.args[0] == row.variety:
             return mark.args[1]
+        if mark.name == "recorded" and record_of(row) is None:
+            return "recorded: there is no record of these surroundings"
     return None
 
 

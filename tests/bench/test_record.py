@@ -5,7 +5,10 @@ Whoever makes it cost more writes the record anew, with the reason, in the same 
 build root, `tests/bench.py --record REASON`.
 """
 
-from bench import SIZES, boot, costs, entries, exceeded, figures, files_of, records, surroundings
+import pytest
+
+from bench import (SIZES, boot, costs, entries, exceeded, figures, files_of, record_of, records,
+                   surroundings)
 
 # By so much of what the record says a cost may grow.
 MOST = 0.01
@@ -48,18 +51,24 @@ def test_what_exceeds_is_found():
         "press: the mean ratio is above 1.02"]
 
 
-def test_costs(row, capsys, request):
+@pytest.fixture(scope="module", name="now")
+def fixture_now(row, request):
+    """What everything costs now."""
     out = request.config.getoption("--logs").parent
-    now = costs(entries(figures(boot(row, out, 1, files_of(row))), row))
-    known, here = records(), surroundings(row)
-    # Wherever it runs, everything was measured.
-    assert now.keys() >= known[-1]["costs"].keys()
-    record = next((record for record in known if record["surroundings"] == here), None)
-    if record is None:
-        others = {name: value for name, value in here.items()
-                  if known[-1]["surroundings"][name] != value}
+    return costs(entries(figures(boot(row, out, 1, files_of(row))), row))
+
+
+def test_everything_is_measured(row, now, capsys):
+    assert now.keys() >= records()[-1]["costs"].keys()
+    if record_of(row) is None:
+        here, newest = surroundings(row), records()[-1]["surroundings"]
+        others = {name: value for name, value in here.items() if newest[name] != value}
         with capsys.disabled():
             print(f"not compared: there is no record of these surroundings; in the newest one "
                   f"there is another {' and '.join(others)} than {others}")
-        return
+
+
+@pytest.mark.recorded
+def test_costs(row, now):
+    record = record_of(row)
     assert not grown(record["costs"], now), "\n".join(grown(record["costs"], now))

@@ -128,13 +128,10 @@ def traced(guest, work):
     return re.findall(r"^ *(.+)-\d+ +\[\d+\] ([^ ]+) +[0-9.]+: kmalloc: ", said, re.MULTILINE)
 
 
+@pytest.mark.traced
 @pytest.mark.hard
 @pytest.mark.edges
-def test_where_it_is_allocated_by_the_kernels_own_account(row, guest, button):
-    if row.config().get("EVENT_TRACING") != "y":
-        assert not row.stock
-        assert guest.run(f"mount -t tracefs tracefs {TRACING}").status != 0
-        return
+def test_where_it_is_allocated_by_the_kernels_own_account(guest, button):
     button.set(gfp="atomic", method="raw_kmalloc", size=TRACED_BYTES)
     (task, flags), = traced(guest, button.press)
     assert re.match(r"irq/\d+-alloclab", task) and "h" not in flags.lower()

@@ -14,6 +14,8 @@ def fixture_sim(guest, row, lab):
     """The simulated button, bound."""
     load_sim(guest, row)
     guest.wait_log(r"^alloclab button-sim: ready: ", lab.start)
+    # And nothing before it.
+    assert len(lab.texts("button-sim")) == 1
     return lab.button("button-sim")
 
 
@@ -25,16 +27,13 @@ def press(sim, count=1):
     assert sim.wait_counter("presses", wanted) == wanted
 
 
+@pytest.mark.late_sim
 def test_waits_silently_for_its_controller(guest, row, lab):
-    if row.stock:
-        assert row.config()["GPIO_SIM"] == "m"
-        # The first test of this guest: the controller's driver is not loaded yet.
-        assert guest.run(f"ls -d {CHIP}").status != 0
-        assert not lab.texts("button-sim")
-        assert guest.run(f"test -e {DRIVER}/button-sim").status != 0
-        load_sim(guest, row)
-    else:
-        assert row.config()["GPIO_SIM"] == "y"
+    # The first test of this guest: the controller's driver is not loaded yet.
+    assert guest.run(f"ls -d {CHIP}").status != 0
+    assert not lab.texts("button-sim")
+    assert guest.run(f"test -e {DRIVER}/button-sim").status != 0
+    load_sim(guest, row)
     guest.wait_log(r"^alloclab button-sim: ready: ", lab.start)
     assert len(lab.texts("button-sim")) == 1
     assert guest.run(f"test -e {DRIVER}/button-sim").status == 0
