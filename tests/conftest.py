@@ -2,6 +2,7 @@
 """Fixtures: the kernel row of this run, a guest for each test module, a lab for each test."""
 
 import json
+import secrets
 import signal
 import sys
 import time
@@ -59,6 +60,8 @@ def pytest_addoption(parser):
                      help="only each M-th test module, beginning with the N-th")
     parser.addoption("--scale", default="full", choices=["quick", "full"],
                      help="how much of the torture tests")
+    parser.addoption("--seed", type=int, default=secrets.randbits(32),
+                     help="of the fuzzers' random numbers (default: another one in each run)")
     parser.addoption("--figures", action="store_true", help="leave what was counted there too")
     parser.addoption("--learnt", type=Path,
                      help="where to leave what the tests have found out about the kernel")

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A fuzzer over all files of a button and the module's parameters (fuzz.c, fuzz_load.c)."""
+"""A fuzzer over all files of a button and the module's parameters (fuzz.c, fuzz_load.c).
+
+Half of the inputs come from a seed that never changes, the others from one that is new in each run.
+"""
 
 import re
 from pathlib import Path
+
+import pytest
 
 from guest.events import parse_remark
 from lab import DROPPED, Boot
@@ -11,13 +16,14 @@ from lab import DROPPED, Boot
 RUNS = {"own": 108, "debug": 90}
 BOOT = Boot("fuzz", memory=1024)
 SEEDS = (Path(__file__).parent / "seeds").read_text(encoding="ascii")
+# Kept, so that two runs can be compared.
 SEED = 4
-# Row -> inputs in full and in quick scale, and which of the refused writes is followed by a look
-# at all files: each n-th.
-INPUTS = {"debug": (15_000, 2_000), "own": (1_000_000, 10_000)}
+# Row -> inputs of a seed in full and in quick scale, and which of the refused writes is followed by
+# a look at all files: each n-th.
+INPUTS = {"debug": (7_500, 1_000), "own": (500_000, 10_000)}
 EVERY = {"debug": 8, "own": 2}
-# Loads in full and in quick scale.
-LOADS = {"debug": (100, 20), "own": (400, 40)}
+# Loads of a seed in full and in quick scale; what the file of seeds has is among them.
+LOADS = {"debug": (60, 20), "own": (200, 40)}
 FULL_SECONDS = 900
 # As the driver limits its lines.
 LINES, SECONDS = 100, 5
@@ -27,6 +33,18 @@ STAMPED = re.compile(r"^\[ *(\d+\.\d+)\](?:\[ *[TC]\d+\])? alloclab [^ :]+: (.*)
 def seeds(guest):
     """Put the seeds where the fuzzers read them."""
     guest.sh(f"cat >/tmp/seeds <<'END'\n{SEEDS}\nEND")
+
+
+@pytest.fixture(name="seed", params=["kept", "new"])
+def fixture_seed(request, capsys):
+    """The seed of the fuzzer's random numbers."""
+    if request.param == "kept":
+        return SEED
+    seed = request.config.getoption("--seed")
+    # Whether the test passes or fails: what it has tried can be tried again.
+    with capsys.disabled():
+        print(f"the new seed is {seed}; --seed {seed} repeats it")
+    return seed
 
 
 def figures(output):
@@ -48,11 +66,11 @@ def stamped(guest, start):
             if match and not parse_remark(match[2])]
 
 
-def test_files(guest, lab, button, row, full, count):
+def test_files(guest, lab, button, row, full, count, seed):
     seeds(guest)
     start = guest.mark()
     inputs = INPUTS[row.variety][0 if full else 1]
-    output = guest.run(f"/root/fuzz {button.directory} {SEED} {inputs} {EVERY[row.variety]} "
+    output = guest.run(f"/root/fuzz {button.directory} {seed} {inputs} {EVERY[row.variety]} "
                        "/tmp/seeds", FULL_SECONDS)
     assert output.status == 0, output.output[max(output.output.find("WRONG"), 0):]
     done = figures(output.output)
@@ -81,12 +99,12 @@ def test_files(guest, lab, button, row, full, count):
     count("inputs", done["inputs"])
 
 
-def test_loads(guest, lab, row, full, count):
+def test_loads(guest, lab, row, full, count, seed):
     lab.unload()
     seeds(guest)
     start = guest.mark()
     loads = LOADS[row.variety][0 if full else 1]
-    output = guest.run(f"/root/fuzz_load /root/alloclab.ko {SEED} {loads} /tmp/seeds",
+    output = guest.run(f"/root/fuzz_load /root/alloclab.ko {seed} {loads} /tmp/seeds",
                        FULL_SECONDS)
     assert output.status == 0, output.output[max(output.output.find("WRONG"), 0):]
     done = figures(output.output)
