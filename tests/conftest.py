@@ -207,7 +207,7 @@ def fixture_guests(request, row):
     modules = [driver, "alloclab_inject", "alloclab_nested", "alloclab_refuse"]
     sources = [HERE / f"guest/{name}.c" for name in E2E_PROGRAMS]
     if any(item.path.parent.name == "torture" for item in request.session.items):
-        modules.append("alloclab_crime")
+        modules += ["alloclab_crime", "alloclab_overflow"]
         sources = programs()
         if row.config().get("KUNIT") == "y":
             modules.append("alloclab_kunit")

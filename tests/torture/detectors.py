@@ -12,7 +12,7 @@ COMPLAINTS = re.compile(
     r"kmemleak: \d+ new suspected|Leaked|Objects remaining|"
     r"device driver frees DMA memory|DMA-API: .*device driver|DMA-API: .*pending|"
     r"kobject_add_internal failed|duplicate filename|already exists in|"
-    r"rust_kernel: panicked|"
+    r"rust_kernel: panicked|attempt to \w+ with overflow|"
     # A detector that gives up.
     r"INFO: trying to register|dma-debug disabled|debugging out of memory|"
     r"kmemleak: Kernel memory leak detector disabled")

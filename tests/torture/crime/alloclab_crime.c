@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commits one crime against the kernel's memory rules when it is loaded, and then refuses to load.
- * The torture tests load it on the debug kernel, once each, to prove that each detector detects.
+ * Commits one crime against the kernel's rules when it is loaded. The torture tests load it on the
+ * debug kernel, once for each, to prove that each detector detects.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
+#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/platform_device.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/vmalloc.h>
 
 #define BYTES 100
+/* Each longer than the limit that the tests set for it, and than the detector needs to look. */
+#define ASLEEP_SECONDS 5
+#define SOFT_LOCKUP_SECONDS 5
+#define RCU_STALL_SECONDS 11
 
 static char *crime = "";
 module_param(crime, charp, 0);
@@ -23,6 +30,7 @@ MODULE_PARM_DESC(crime, "which one");
 static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
 static DEFINE_SPINLOCK(lock);
+static int number;
 
 static int out_of_bounds(void)
 {
@@ -127,6 +135,67 @@ static int unmatched_dma_free(void)
 	return ret;
 }
 
+static int shift_out_of_bounds(void)
+{
+	int by = 32;
+
+	OPTIMIZER_HIDE_VAR(by);
+	WRITE_ONCE(number, 1 << by);
+	return 0;
+}
+
+/* Of a row only: what is read is inside the array. */
+static int index_out_of_bounds(void)
+{
+	static int rows[2][4];
+	int at = 4;
+
+	OPTIMIZER_HIDE_VAR(at);
+	WRITE_ONCE(number, rows[0][at]);
+	return 0;
+}
+
+static int invalid_bool(void)
+{
+	u8 byte = 2;
+
+	OPTIMIZER_HIDE_VAR(byte);
+	WRITE_ONCE(number, *(bool *)&byte ? 1 : 0);
+	return 0;
+}
+
+static int hung_task(void)
+{
+	schedule_timeout_uninterruptible(ASLEEP_SECONDS * HZ);
+	return 0;
+}
+
+/* Interrupts come, and nothing else runs on this CPU. */
+static void keep_cpu(int seconds)
+{
+	unsigned long end = jiffies + seconds * HZ;
+
+	preempt_disable();
+	while (time_before(jiffies, end))
+		cpu_relax();
+	preempt_enable();
+}
+
+static int soft_lockup(void)
+{
+	keep_cpu(SOFT_LOCKUP_SECONDS);
+	return 0;
+}
+
+/* There is a grace period, which began after the limit was set, and it cannot end. */
+static int rcu_stall(void)
+{
+	synchronize_rcu();
+	start_poll_synchronize_rcu();
+	keep_cpu(RCU_STALL_SECONDS);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*commit)(void);
@@ -139,6 +208,12 @@ static const struct {
 	{ "sleep_in_atomic", sleep_in_atomic },
 	{ "lock_inversion", lock_inversion },
 	{ "unmatched_dma_free", unmatched_dma_free },
+	{ "shift_out_of_bounds", shift_out_of_bounds },
+	{ "index_out_of_bounds", index_out_of_bounds },
+	{ "invalid_bool", invalid_bool },
+	{ "hung_task", hung_task },
+	{ "soft_lockup", soft_lockup },
+	{ "rcu_stall", rcu_stall },
 };
 
 static int __init alloclab_crime_init(void)
@@ -153,13 +228,18 @@ static int __init alloclab_crime_init(void)
 		if (ret)
 			return ret;
 		pr_info("committed %s\n", crime);
-		/* There is nothing to stay for. */
-		return -ECANCELED;
+		/* If it refused to load, busybox's insmod would try once more. */
+		return 0;
 	}
 	pr_err("crime: \"%s\" is not one of these\n", crime);
 	return -EINVAL;
 }
 module_init(alloclab_crime_init);
+
+static void __exit alloclab_crime_exit(void)
+{
+}
+module_exit(alloclab_crime_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The alloclab authors");
