@@ -20,9 +20,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CLONE = HERE.parent
-sys.path[:0] = [str(CLONE / "scripts"), str(HERE), str(HERE / "e2e")]
+sys.path[:0] = [str(CLONE / "scripts"), str(HERE), str(HERE / "e2e"), str(HERE / "torture")]
 sys.dont_write_bytecode = True
 
+from detectors import complaints  # noqa: E402
 from guest import initramfs, qemu  # noqa: E402
 from guest.log import Log  # noqa: E402
 from guest.machine import machine_of  # noqa: E402
@@ -164,7 +165,11 @@ def boot(row, out, name, files, buttons=2):
             raise BenchError(f"the guest has not ended in {BOOT_SECONDS} s, see {log}") from error
         if done.returncode:
             raise BenchError(f"QEMU: status {done.returncode}: {done.stdout}")
-    return Log(log).lines()
+    lines = Log(log).lines()
+    said = complaints(lines)
+    if said:
+        raise BenchError("\n".join([f"the kernel complains, see {log}:", *said]))
+    return lines
 
 
 def figures(lines):

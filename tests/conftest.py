@@ -158,9 +158,13 @@ class Guests:
         self.guest = None
         self.count = 0
         self.failed = {}
+        self.unasked = False        # whether tests had the guest since it was looked back at
 
-    def get(self, boot):
-        """A running guest as `boot` describes it."""
+    def get(self, boot, innocent=True):
+        """A running guest as `boot` describes it.
+
+        One that is not innocent is to commit crimes, and is not asked at its end.
+        """
         if self.guest and (self.boot != boot or not self.guest.running):
             self.end()
         if boot.name in self.failed:
@@ -187,17 +191,26 @@ class Guests:
             self.boot = boot
             self.guest.sh("chmod +x /root/*")
             self.learnt["page_size"] = guest.page_size
+        self.unasked = innocent
         return self.guest
 
+    def look_back(self, rounds):
+        """What the guest's detectors have found since its boot."""
+        self.unasked = False
+        return look_back(self.guest, rounds, self.guest.excused)
+
     def end(self):
-        """End the guest, which must be able to power off."""
-        guest, self.guest = self.guest, None
-        if guest:
-            try:
-                if guest.running:
-                    guest.power_off()
-            finally:
+        """End the guest, which must be able to power off. No guest ends without being asked."""
+        found = None
+        try:
+            if self.guest and self.guest.running:
+                found = self.look_back(rounds=1) if self.unasked else None
+                self.guest.power_off()
+        finally:
+            guest, self.guest = self.guest, None
+            if guest:
                 guest.close()
+        assert not (found and found.wrong), "\n".join(found.wrong)
 
 
 @pytest.fixture(scope="session", name="guests")
@@ -256,7 +269,7 @@ def fixture_watch(request, guests, boot, count, full):
     if following and getattr(following.module, "BOOT", None) == boot:
         return
     if guests.guest and guests.guest.running:
-        found = look_back(guests.guest, rounds=2 if full else 1)
+        found = guests.look_back(rounds=2 if full else 1)
         count("reports", len(found.reports))
         count("leaked_bytes", found.leaked_bytes)
         assert not found.wrong, "\n".join(found.wrong)

@@ -14,11 +14,12 @@ from typing import NamedTuple, Sequence
 
 HERE = Path(__file__).resolve().parent
 CLONE = HERE.parent
-sys.path.insert(0, str(CLONE / "scripts"))
+sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "torture")]
 sys.dont_write_bytecode = True
 
 import junit  # noqa: E402
 import kunit  # noqa: E402
+from detectors import look_back  # noqa: E402
 from guest.guest import interrupted  # noqa: E402
 from guest.row import Row, RowError  # noqa: E402
 from junit import Case  # noqa: E402
@@ -120,7 +121,8 @@ class KUnit(NamedTuple):
         progress.say(who, f"boot {self.row.release}, load alloclab_kunit.ko")
         start = time.monotonic()
         try:
-            cases, said = kunit.suites(self.row, self.out)
+            cases, said = kunit.suites(self.row, self.out,
+                                       lambda guest: look_back(guest, rounds=1).wrong)
         except (RowError, OSError) as error:
             cases, said = [Case(who, "run", failure=str(error))], ""
         failed = [case for case in cases if case.failure]

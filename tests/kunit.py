@@ -22,8 +22,8 @@ def declared():
                    for name in DECLARED.findall(path.read_text(encoding="utf-8"))})
 
 
-def run(row, out):
-    """Load the module in a guest; return the kernel log of the suites."""
+def run(row, out, ask):
+    """Load the module in a guest; return the kernel log of the suites, and what `ask` answers."""
     files = {"root/alloclab_kunit.ko": row.product("alloclab_kunit.ko")}
     with Guest(row, out / f"{row.name}.kunit.serial.log", files=files) as guest:
         start = guest.mark()
@@ -31,8 +31,9 @@ def run(row, out):
         lines = guest.log_since(start)
         # The module must also come out again.
         guest.sh("rmmod alloclab_kunit")
+        wrong = ask(guest)
         guest.power_off()
-    return lines
+    return lines, wrong
 
 
 def parse(row, log):
@@ -61,17 +62,19 @@ def cases_of(group, suite):
     return found
 
 
-def suites(row, out):
+def suites(row, out, ask):
     """Run everything on one row; return (the cases, what the parser said).
 
-    The log is added to `out`/ktap.log.
+    The log is added to `out`/ktap.log. `ask` is called with the guest before it ends, and answers
+    what is wrong with it, in words.
     """
     name = f"kunit.{row.name}"
     wanted = declared()
     if not wanted:
         return [Case(name, "suites", failure="the source declares no KUnit suite")], ""
     try:
-        log = "\n".join(run(row, out)) + "\n"
+        lines, wrong = run(row, out, ask)
+        log = "\n".join(lines) + "\n"
         with open(out / "ktap.log", "a", encoding="utf-8") as ktap:
             ktap.write(f"# {name}: {row.release}\n{log}")
         results, said = parse(row, log)
@@ -86,4 +89,6 @@ def suites(row, out):
     # What the parser itself finds wrong, such as a plan that was not kept.
     if results["misc"]["errors"]:
         cases.append(Case(name, "KTAP", failure=said))
+    if wrong:
+        cases.append(Case(name, "detectors", failure="\n".join(wrong)))
     return cases, said

@@ -16,11 +16,17 @@ COMPLAINTS = re.compile(
     # A detector that gives up.
     r"INFO: trying to register|dma-debug disabled|debugging out of memory|"
     r"kmemleak: Kernel memory leak detector disabled")
-# What the kernel itself counts of its warnings, and what it is tainted by without one: a module
-# from outside its tree, unsigned, and KUnit.
-WARNINGS = "cat /sys/kernel/warn_count 2>/dev/null || echo 0"
+# What the kernel itself counts, where it can: warnings, as which reports of KASAN, of UBSAN and of
+# the scheduler count too; oopses, stalls, lockups and hung tasks.
+COUNTS = "grep -s . /sys/kernel/*_count /proc/sys/kernel/hung_task_detect_count; true"
+WARNINGS = "/sys/kernel/warn_count"
+# How a counted warning begins, since 6.19 and before.
+WARNING = re.compile(r"^WARNING: (?:\S+:\d+ at |at |CPU: \d+ PID: \d+ at )")
+# What the kernel is tainted by without one: a module from outside its tree, unsigned, and KUnit.
 TAINTED = "cat /proc/sys/kernel/tainted"
 TAINTS = {12: "out of tree", 13: "unsigned", 18: "KUnit"}
+# And by one.
+TAINT_WARN = 9
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
 # kmemleak says nothing of what is younger than 5 seconds.
 YOUNG_SECONDS = 5.5
@@ -49,12 +55,21 @@ def unreferenced(guest, rounds=2):
         '[ -z "$found" ] || break; done; echo -n "$found"', LEAK_SECONDS)
 
 
-def counted(guest):
-    """What the kernel has counted of warnings that its log may no longer have, in words."""
-    warnings, tainted = int(guest.sh(WARNINGS)), int(guest.sh(TAINTED))
-    others = [bit for bit in range(tainted.bit_length())
-              if tainted >> bit & 1 and bit not in TAINTS]
-    return ([f"the kernel has counted {warnings} warnings"] if warnings else []) + (
+def counted(guest, excused=()):
+    """What the kernel has counted that its log may not have, in words.
+
+    The warnings that match `excused` are in the log, and are no more than that.
+    """
+    counts = {path: int(number) for path, _, number in
+              (line.partition(":") for line in guest.sh(COUNTS).splitlines())}
+    warnings = sum(bool(WARNING.match(line)) and any(re.search(each, line) for each in excused)
+                   for line in guest.log.lines())
+    wrong = [f"{path} is {number}" for path, number in counts.items()
+             if number != (warnings if path == WARNINGS else 0)]
+    tainted = int(guest.sh(TAINTED))
+    others = [bit for bit in range(tainted.bit_length()) if tainted >> bit & 1
+              and bit not in TAINTS and not (bit == TAINT_WARN and warnings)]
+    return wrong + (
         [f"the kernel is tainted by {others}, see tainted-kernels.rst"] if others else [])
 
 
@@ -66,10 +81,10 @@ class Found(NamedTuple):
     wrong: Sequence[str]        # both in words, and which detector is not awake any more
 
 
-def look_back(guest, rounds):
+def look_back(guest, rounds, excused=()):
     """Search a guest's whole log and its memory, and see that its detectors are still awake.
 
-    What tests asked for is in the guest's list `excused`; the rounds are those of `unreferenced`.
+    What tests asked for matches `excused`; the rounds are those of `unreferenced`.
     """
     config = guest.row.config()
     wrong = []
@@ -78,12 +93,10 @@ def look_back(guest, rounds):
             said = guest.run(command).output
             if not re.fullmatch(answer, said):
                 wrong.append(f"{option}: {said}")
-    # A test that asks for a complaint has the kernel count it.
-    wrong += [] if guest.excused else counted(guest)
     leaks = unreferenced(guest, rounds) if config.get("DEBUG_KMEMLEAK") == "y" else ""
     if leaks:
         wrong.append(leaks)
     sizes = re.findall(r"^unreferenced object 0x\w+ \(size (\d+)\)", leaks, re.MULTILINE)
     guest.mark()
-    reports = complaints(guest.log.lines(), guest.excused)
-    return Found(reports, sum(map(int, sizes)), [*reports, *wrong])
+    reports = complaints(guest.log.lines(), excused)
+    return Found(reports, sum(map(int, sizes)), [*reports, *counted(guest, excused), *wrong])

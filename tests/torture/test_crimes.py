@@ -49,7 +49,7 @@ CRIMES = {
 def test_no_crime_no_report(guests):
     # Nothing has happened in it yet.
     guests.end()
-    guest = guests.get(BOOT)
+    guest = guests.get(BOOT, innocent=False)
     start = guest.mark()
     assert "Invalid argument" in guest.run(f"insmod {MODULE} crime=none").output
     guest.sh("insmod /root/alloclab.ko; echo 1 >/sys/kernel/debug/alloclab/button/press; "
@@ -76,7 +76,7 @@ def commit(guest, crime):
 
 @pytest.mark.parametrize("crime", CRIMES)
 def test_crime_is_caught(guests, count, crime):
-    guest = guests.get(BOOT)
+    guest = guests.get(BOOT, innocent=False)
     # What an earlier crime has leaked was found.
     guest.sh(f"echo clear >{KMEMLEAK}")
     start = guest.mark()
