@@ -31,9 +31,19 @@ KMEMLEAK = "/sys/kernel/debug/kmemleak"
 # kmemleak says nothing of what is younger than 5 seconds.
 YOUNG_SECONDS = 5.5
 LEAK_SECONDS = 300
-# What lockdep and the DMA debugging say of themselves while they are on and have found nothing.
+# What the detectors that can turn themselves off say while they are on and have found nothing. The
+# others cannot: KASAN does so by a report of its own only, UBSAN for one line of the source.
 AWAKE = {"PROVE_LOCKING": ("grep ^.debug_locks: /proc/lockdep_stats", r" debug_locks: +1\n"),
-         "DMA_API_DEBUG": ("cd /sys/kernel/debug/dma-api && cat disabled error_count", r"N\n0\n")}
+         "DMA_API_DEBUG": ("cd /sys/kernel/debug/dma-api && cat disabled error_count", r"N\n0\n"),
+         # It takes its default again, and nothing where it is off.
+         "DEBUG_KMEMLEAK": (f"echo stack=on >{KMEMLEAK}", ""),
+         # After ten reports it says nothing.
+         "DETECT_HUNG_TASK": ("cd /proc/sys/kernel && cat hung_task_timeout_secs "
+                              "hung_task_warnings", r"[1-9]\d*\n(-1|[1-9]\d*)\n"),
+         "SOFTLOCKUP_DETECTOR": ("cd /proc/sys/kernel && cat soft_watchdog watchdog_thresh",
+                                 r"1\n[1-9]\d*\n"),
+         "RCU_STALL_COMMON": ("cat /sys/module/rcupdate/parameters/rcu_cpu_stall_suppress",
+                              r"0\n")}
 
 
 def complaints(lines, expected=()):
@@ -73,6 +83,15 @@ def counted(guest, excused=()):
         [f"the kernel is tainted by {others}, see tainted-kernels.rst"] if others else [])
 
 
+def asleep(guest):
+    """The detectors that are not awake any more: option of the kernel -> what it said instead."""
+    config = guest.row.config()
+    said = {option: guest.run(command).output for option, (command, _) in AWAKE.items()
+            if config.get(option) == "y"}
+    return {option: answer for option, answer in said.items()
+            if not re.fullmatch(AWAKE[option][1], answer)}
+
+
 class Found(NamedTuple):
     """What is found when a guest is looked back at."""
 
@@ -86,14 +105,9 @@ def look_back(guest, rounds, excused=()):
 
     What tests asked for matches `excused`; the rounds are those of `unreferenced`.
     """
-    config = guest.row.config()
-    wrong = []
-    for option, (command, answer) in AWAKE.items():
-        if config.get(option) == "y":
-            said = guest.run(command).output
-            if not re.fullmatch(answer, said):
-                wrong.append(f"{option}: {said}")
-    leaks = unreferenced(guest, rounds) if config.get("DEBUG_KMEMLEAK") == "y" else ""
+    wrong = [f"{option} is not awake: {said}" for option, said in asleep(guest).items()]
+    has_kmemleak = guest.row.config().get("DEBUG_KMEMLEAK") == "y"
+    leaks = unreferenced(guest, rounds) if has_kmemleak else ""
     if leaks:
         wrong.append(leaks)
     sizes = re.findall(r"^unreferenced object 0x\w+ \(size (\d+)\)", leaks, re.MULTILINE)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from detectors import KMEMLEAK, complaints, unreferenced
+from detectors import AWAKE, KMEMLEAK, asleep, complaints, unreferenced
 from lab import Boot
 
 # The kernels it is for, and about how many seconds it takes there in quick scale.
@@ -18,6 +18,10 @@ OVERFLOW = "overflow"
 WATCHDOG = "/proc/sys/kernel/watchdog_thresh"
 HUNG = "/proc/sys/kernel/hung_task_timeout_secs"
 STALL = "/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout"
+# How detectors are turned off by hand. The others are off after their crimes.
+OFF = [f"echo off >{KMEMLEAK}", "echo 0 >/proc/sys/kernel/hung_task_warnings",
+       "echo 0 >/proc/sys/kernel/soft_watchdog",
+       "echo 1 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress"]
 # Crime -> the limit of its detector, in seconds, while it is committed: as small as can be.
 LIMITS = {"hung_task": (HUNG, 1), "soft_lockup": (WATCHDOG, 1), "rcu_stall": (STALL, 3)}
 # RCU's takes five seconds more than its limit.
@@ -56,6 +60,7 @@ def test_no_crime_no_report(guests):
              "rmmod alloclab")
     assert unreferenced(guest, rounds=1) == ""
     assert not complaints(guest.log_since(start))
+    assert asleep(guest) == {}
 
 
 def commit(guest, crime):
@@ -90,3 +95,11 @@ def test_crime_is_caught(guests, count, crime):
     caught = [line for line in complaints(lines) if re.search(CRIMES[crime], line)]
     assert caught, guest.log.tail()
     count("crimes_caught")
+
+
+def test_detectors_that_are_off_are_found(guests):
+    guest = guests.get(BOOT, innocent=False)
+    # The first report has turned lockdep off, and the DMA debugging has counted its own.
+    assert asleep(guest).keys() == {"PROVE_LOCKING", "DMA_API_DEBUG"}
+    guest.sh(" && ".join(OFF))
+    assert asleep(guest).keys() == AWAKE.keys()
