@@ -38,6 +38,8 @@ GUESTS = 3
 SILENCE_SECONDS = 8
 # pytest's status when it has found none.
 NO_TESTS = 5
+# The torture tests that prove a kernel's detectors.
+PROOF = "crimes"
 
 
 class Progress:
@@ -266,9 +268,12 @@ def torture_jobs(row, words, out, scale, expression=None):
     if "torture" not in words:
         return []
     groups = {}
-    for name, module in torture_modules().items():
+    modules = torture_modules()
+    if PROOF not in modules:
+        raise RowError(f"tests/torture has no test_{PROOF}.py, which proves the detectors")
+    for name, module in modules.items():
         if row.variety in module.runs:
-            group = module.boot if scale == "quick" else name
+            group = module.boot if scale == "quick" and name != PROOF else name
             groups.setdefault(group, {})[name] = module.runs[row.variety]
     options = [f"--scale={scale}", "--figures", *(["-k", expression] if expression else [])]
     return [Tests(row, "torture", "+".join(group), out, sum(group.values()),
@@ -276,11 +281,88 @@ def torture_jobs(row, words, out, scale, expression=None):
             for group in groups.values()]
 
 
+def tortures(job):
+    """Whether the job is torture tests, which are nothing without the kernel's detectors."""
+    return isinstance(job, Tests) and job.suite == "torture"
+
+
+def proves(job):
+    """Whether the job proves that the detectors of its row's kernel detect."""
+    return tortures(job) and job.name == PROOF
+
+
+class Queue:
+    """The jobs that are left. The proof of a row's detectors is the first of all jobs on it."""
+
+    def __init__(self, jobs):
+        self.jobs = sorted(jobs, key=lambda job: (not proves(job), -job.expected))
+        self.unproved = {job.row.name for job in jobs if proves(job)}
+        self.blind = set()
+        self.turn = threading.Condition()
+
+    def take(self):
+        """The next job, as soon as there is one that may run; None when none is left."""
+        with self.turn:
+            while self.jobs:
+                for job in self.jobs:
+                    if proves(job) or job.row.name not in self.unproved:
+                        self.jobs.remove(job)
+                        return job
+                self.turn.wait()
+            return None
+
+    def done(self, job, passed):
+        """A job that was taken has ended."""
+        if proves(job):
+            with self.turn:
+                self.unproved.discard(job.row.name)
+                self.blind |= set() if passed else {job.row.name}
+                self.turn.notify_all()
+
+    def clear(self):
+        """Leave nothing."""
+        with self.turn:
+            self.jobs.clear()
+            self.turn.notify_all()
+
+
+def run_job(job, queue, progress):
+    """Run a job; torture tests of a kernel with a blind detector fail unrun."""
+    if tortures(job) and job.row.name in queue.blind:
+        who = f"torture.{job.row.name}.{job.name}"
+        progress.say(who, "FAILED, not run: a detector of this kernel is blind")
+        return Outcome(job.row, job.suite, [Case(who, "pytest", marks=RUN, failure=(
+            "not run: a detector of this kernel is blind, see the crimes"))], 0.0, {})
+    passed = False
+    try:
+        outcome = job.run(progress)
+        passed = not any(case.failure for case in outcome.cases)
+        return outcome
+    finally:
+        queue.done(job, passed)
+
+
 def run_jobs(jobs, progress):
-    """Run the jobs, so many at once as there are to be guests, those that take longest first."""
-    jobs = sorted(jobs, key=lambda job: -job.expected)
+    """Run the jobs, so many at once as there are to be guests, those that take longest first.
+
+    But a row's detectors are proved first, and where one is blind, its torture tests fail unrun.
+    The outcomes are in the order of the jobs.
+    """
+    queue = Queue(jobs)
+    outcomes = {}
+
+    def work():
+        while job := queue.take():
+            outcomes[jobs.index(job)] = run_job(job, queue, progress)
+
     with ThreadPoolExecutor(GUESTS) as pool:
-        return list(pool.map(lambda job: job.run(progress), jobs))
+        workers = [pool.submit(work) for _ in range(GUESTS)]
+        try:
+            for worker in workers:
+                worker.result()
+        finally:
+            queue.clear()
+    return [outcomes[number] for number in range(len(jobs))]
 
 
 def clear(directory, names):
