@@ -30,7 +30,20 @@ SWEPT = Boot("sweep", overlays=(*STANDARD.overlays, nodes(
     *(node(name, line, parent="sim") for line, name in enumerate(COLD)))))
 # One that has every property.
 NODE = "tutorial"
+# The one in hard context.
+HARD = "interrupt"
 QUICK_METHODS = ["kmalloc", "vmalloc", "page", "krealloc"]
+QUICK_FILES = ["press", "stats"]
+# What is written to each file. The file `press` has sweeps of its own.
+WRITES = {"method": "vmalloc", "size": "64", "gfp": "kernel+zero", "context": "thread"}
+# The operations of a press, by the file and by the words of the file `context`; {} is a method.
+PRESS = {"{}: alloc", "{}: free"}
+CONTEXTS = {"thread": "{}: alloc in thread", "hard": "{}: alloc in interrupt"}
+# The functions of the module that the kernel calls, by the names that /proc/kallsyms has after the
+# load (that which loads is gone then) -> the operation that each carries out.
+CALLED = {"cleanup_module": "unload", "probe_callback": "bind", "remove_callback": "{}: unbind",
+          "post_unbind_callback": "{}: unbind", "thread_fn_callback": CONTEXTS["thread"],
+          "handle_threaded_irq_callback": CONTEXTS["hard"]}
 FAULT = "/sys/kernel/debug"
 KINDS = ("failslab", "fail_page_alloc")
 SECONDS = 900
@@ -214,13 +227,46 @@ def told(site, pattern):
     return bool(found)
 
 
-def left_out(table):
-    """The operations of which nothing was failed, but those that allocate nothing."""
+def left_out(table, operations):
+    """The operations that the table does not have, and those of it of which nothing was failed,
+    but those that allocate nothing.
+    """
     totals = Counter()
     for (row, _), number in table.failed.items():
         totals[row] += number
-    return {row for row in totals if not totals[row]
-            and not row.endswith(": free") and not row.startswith(("write ", "static: alloc"))}
+    return (operations - totals.keys()) | {
+        row for row in totals if not totals[row]
+        and not row.endswith(": free") and not row.startswith(("write ", "static: alloc"))}
+
+
+def operations_of(guest, full):
+    """All that can be done to the driver as the guest has it, by the names of the table.
+
+    The guest is asked: which files a button has and what for, which methods and contexts they take,
+    and which functions of the module the kernel calls. NODE and HARD are bound.
+    """
+    methods = chosen(guest, NODE, full)
+    modes = {name: int(mode, 8) for name, mode in (line.split() for line in guest.sh(
+        f"cd {files(NODE)} && stat -c '%n %a' *").splitlines())}
+    written = {name for name, mode in modes.items() if mode & 0o200}
+    assert written == {*WRITES, "press"}, written
+    start = guest.mark()
+    assert guest.run(f"echo '?' >{files(NODE)}/context").status != 0
+    contexts = guest.log_since(start)[-1].partition("allowed are ")[2].split(", ")
+    called = set(re.findall(r"cleanup_module|(?<=\d)[a-z_]+_callback",
+                            guest.sh("grep '.alloclab.$' /proc/kallsyms")))
+    assert called == CALLED.keys(), called
+    found = {"load", *PRESS, *(CONTEXTS[word] for word in contexts),
+             *(CALLED[name] for name in called)}
+    for name in modes if full else QUICK_FILES:
+        found.add(f"{'read' if modes[name] & 0o400 else 'open'} {name}")
+        if name in WRITES:
+            found.add(f"write {name}")
+    some = {operation: methods if full else methods[:1] for operation in found}
+    some |= {operation: methods for operation in PRESS}
+    some[CONTEXTS["hard"]] = in_interrupt(guest, full)
+    return {operation.format(method) for operation in found for method in some[operation]
+            if full or operation != "unload"}
 
 
 def files(node):
@@ -256,3 +302,14 @@ def chosen(guest, node, full):
     methods = parse_methods(guest.sh(f"cat {files(node)}/method"))[0]
     assert set(QUICK_METHODS) < set(methods)
     return methods if full else QUICK_METHODS
+
+
+def in_interrupt(guest, full):
+    """Those of them that take hard context."""
+    return [method for method in chosen(guest, HARD, full)
+            if guest.run(f"echo {method} >{files(HARD)}/method").status == 0]
+
+
+def is_press(operation):
+    """Whether an operation is a press."""
+    return ": alloc" in operation or operation.endswith(": free")

@@ -5,13 +5,12 @@ import re
 from collections import Counter
 
 from lab import DRIVER
-from sweep import (DMA_DEBUG, KINDS, KMEMLEAK, NODE, SWEPT, check_works, chosen, files, fresh,
-                   left_out, works)
+from sweep import (DMA_DEBUG, HARD, KINDS, KMEMLEAK, NODE, SWEPT, check_works, chosen, files, fresh,
+                   in_interrupt, is_press, left_out, operations_of, works)
 
 # The kernels it is for, and about how many seconds it takes there in quick scale.
 RUNS = {"debug": 114}
 BOOT = SWEPT
-HARD = "interrupt"
 # Whose bookkeeping by the DMA debugging is not the driver's. Of the others kmemleak's is not.
 DMA_METHODS = {"coherent", "dmapool"}
 # They have a second allocator, a reserve, or nothing that could fail.
@@ -110,8 +109,7 @@ def test_press_in_interrupt(guest, sweep, full):
     """fail-nth does not count there: so what the module's code allocates is counted."""
     guest.sh(f"insmod /root/alloclab.ko; echo {HARD} >{DRIVER}/bind")
     irq = irq_of(guest, HARD)
-    methods = [method for method in chosen(guest, HARD, full)
-               if guest.run(f"echo {method} >{files(HARD)}/method").status == 0]
+    methods = in_interrupt(guest, full)
     assert methods
     refusals = 0
     for kind in KINDS:
@@ -122,5 +120,7 @@ def test_press_in_interrupt(guest, sweep, full):
     assert refusals
 
 
-def test_no_operation_was_left_out(table):
-    assert left_out(table) == set()
+def test_no_operation_was_left_out(guest, sweep, table, full):
+    guest.sh(f"insmod /root/alloclab.ko; cd {DRIVER}; echo {NODE} >bind; echo {HARD} >bind")
+    operations = {operation for operation in operations_of(guest, full) if is_press(operation)}
+    assert left_out(table, operations) == set()
