@@ -37,6 +37,10 @@ check:
 press:
 	@$(enter) scripts/press.py
 
+# Of this machine, not of the build root.
+doctor:
+	@scripts/doctor
+
 clean distclean:
 	@scripts/clean.sh $@
 
@@ -44,5 +48,5 @@ help:
 	@sed 1,2d scripts/help
 
 .PHONY: all demo test kunit torture torture-quick matrix bench upstream check shell update
-.PHONY: canary press rust-analyzer doc clean distclean help
+.PHONY: canary press doctor rust-analyzer doc clean distclean help
 endif

@@ -217,13 +217,14 @@ done
 check rustdoc document < <(files '*.rs' | grep -E '^(rust|src)/')
 check checkpatch style "$binding_types" \
 	< <(files '*.rs' '*.c' '*.h' '*.dts' '*.dtso' Makefile Kbuild)
-check "checkpatch, scripts" style "$script_types" < <(files '*.sh' '*.py' run)
+check "checkpatch, scripts" style "$script_types" < <(files '*.sh' '*.py' run doctor)
 check shellcheck shellcheck -x -s bash < <(files '*.sh' run)
+check "shellcheck, POSIX" shellcheck -s sh < <(files doctor)
 check flake8 flake8 --max-line-length 100 < <(files '*.py')
 check "dt-schema: binding, example" binding < <(files '*.yaml')
 check "dt-schema: overlays" overlays < <(files '*.dtso')
 check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*.py' \
-	'*.config' Makefile Kbuild table help run)
+	'*.config' Makefile Kbuild table help run doctor)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
 for name in "${rows[@]}"; do
