@@ -228,6 +228,8 @@ def fixture_guests(request, row):
     for source in sources:
         program = program_for_guest(source, machine_of(row).tools)
         files[f"root/{program.name}"] = program
+    if any(item.path.stem.startswith("test_doctor") for item in request.session.items):
+        files |= {"root/doctor": CLONE / "scripts/doctor", "root/config": row.build / ".config"}
     guests = Guests(row, driver, request.config.getoption("--logs"), files,
                     request.config.stash[LEARNT])
     yield guests
