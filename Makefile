@@ -34,6 +34,13 @@ torture torture-quick matrix bench upstream canary update:
 check:
 	@$(enter) -l 'make $@' -m scripts/task.sh $@ $(if $(CHECK),"$(CHECK)")
 
+# The build root sees this clone alone: a tree from elsewhere is copied into it.
+overlay:
+	@if [ -f "$$BOARD" ]; then \
+		mkdir -p out/overlay/given && cp -- "$$BOARD" out/overlay/given/ && \
+		BOARD=out/overlay/given/$${BOARD##*/}; \
+	fi; $(enter) -l 'make $@' -t scripts/task.sh $@ "$$BOARD" "$$GPIO" "$$MERGE"
+
 press:
 	@$(enter) scripts/press.py
 
@@ -48,5 +55,5 @@ help:
 	@sed 1,2d scripts/help
 
 .PHONY: all demo test kunit torture torture-quick matrix bench upstream check shell update
-.PHONY: canary press doctor rust-analyzer doc clean distclean help
+.PHONY: canary overlay press doctor rust-analyzer doc clean distclean help
 endif

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# enter.sh [-l NAME] [-m] COMMAND...: runs a command as root in the build root, in the
-# clone, after making whatever is missing.  -l: alone in this clone, as NAME; -m: with
-# what more tests, checks and kernels for other machines need.
+# enter.sh [-l NAME] [-m] [-t] COMMAND...: runs a command as root in the build root, in
+# the clone, after making whatever is missing.  -l: alone in this clone, as NAME; -m: with
+# what more tests, checks and kernels for other machines need; -t: with what reads trees.
 
 set -euo pipefail
 
 if [ -n "${ALLOCLAB_INSIDE:-}" ]; then
 	[ "${1:-}" != -l ] || shift 2
 	[ "${1:-}" != -m ] || shift
+	[ "${1:-}" != -t ] || shift
 	exec "$@"
 fi
 
@@ -42,7 +43,12 @@ if [ "${1:-}" = -m ]; then
 	more=yes
 	shift
 fi
-(($#)) || die "usage: scripts/enter.sh [-l NAME] [-m] COMMAND..."
+trees=
+if [ "${1:-}" = -t ]; then
+	trees=yes
+	shift
+fi
+(($#)) || die "usage: scripts/enter.sh [-l NAME] [-m] [-t] COMMAND..."
 
 arch=$(host_arch)
 find_cache
@@ -59,4 +65,5 @@ fi
 use_cache
 make_root "$arch"
 [ -z "$more" ] || add_more "$arch"
+[ -z "$trees" ] || add_trees
 in_root "$ROOT" "$@"

@@ -216,6 +216,11 @@ rust-analyzer | doc)
 	setup_summary
 	scripts/crate.py "$task" "$row"
 	;;
+overlay)
+	trees=$(scripts/kernel/kernel.sh trees debian)
+	setup_summary
+	scripts/overlay.py "$trees" "$@"
+	;;
 check)
 	mapfile -t ROWS < <(scripts/kernel/kernel.sh names test check)
 	remarks "${ROWS[@]}"
@@ -229,7 +234,8 @@ canary)
 	;;
 *)
 	die "usage: scripts/task.sh build [ROW] | test [ROW...] | kunit [ROW...] |" \
-		"torture | torture-quick | matrix | bench | modules ROW | demo | shell | check |" \
-		"rust-analyzer [ROW] | doc [ROW] | update | canary"
+		"torture | torture-quick | matrix | bench | modules ROW | demo | shell |" \
+		"rust-analyzer [ROW] | doc [ROW] | overlay BOARD GPIO MERGE | check | update |" \
+		"canary"
 	;;
 esac

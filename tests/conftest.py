@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 CLONE = HERE.parent
 sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture"),
-                str(HERE / "setup")]
+                str(HERE / "setup"), str(HERE / "boards")]
 
 from bench import record_of  # noqa: E402
 from detectors import complaints, look_back  # noqa: E402

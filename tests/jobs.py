@@ -32,7 +32,7 @@ RUN = "run"
 SHARES = 2
 # About how many seconds the tests of a row take: only for which begins first.
 SECONDS = {"all": 240, "core": 60, "wide": 150, "debug": 240, "setup": 240, "kunit": 20,
-           "bench": 30}
+           "bench": 30, "boards": 60}
 # One more than the smallest supported machine has processors: a guest often waits.
 GUESTS = 3
 SILENCE_SECONDS = 8
@@ -223,6 +223,12 @@ def setup_jobs(row, words, out, expression=None):
     """The tests of set-up, where the row's words name them."""
     options = ["tests/setup", *(["-k", expression] if expression else [])]
     return [Tests(row, "setup", "", out, SECONDS["setup"], options)] if "setup" in words else []
+
+
+def boards_jobs(row, words, out, scale, expression=None):
+    """The tests of boards and of their trees, where the row's words name them."""
+    options = ["tests/boards", f"--scale={scale}", *(["-k", expression] if expression else [])]
+    return [Tests(row, "boards", "", out, SECONDS["boards"], options)] if "boards" in words else []
 
 
 def bench_jobs(row, words, out, expression=None):

@@ -18,10 +18,11 @@ from collections import Counter
 
 import record
 from guest.row import Row, RowError, table
-from jobs import CLONE, MARKS, RUN, Progress, clear, e2e_jobs, kunit_jobs, run_jobs, stop
+from jobs import (CLONE, MARKS, RUN, Progress, boards_jobs, clear, e2e_jobs, kunit_jobs, run_jobs,
+                  stop)
 
 OUT = CLONE / "out/matrix"
-LEFT = ["*.json", "*.log", "*.xml"]
+LEFT = ["*.json", "*.log", "*.txt", "*.xml"]
 CACHE = "ALLOCLAB_CACHE"
 # How many minutes it takes to make a row's kernel, by its kind, and to test it; on two processors.
 MAKE_MINUTES = {"stock": 2, "own": 6}
@@ -161,6 +162,9 @@ def main():
     jobs = []
     for name, words in entries.items():
         row, left = built[name][0], missing(words, known[name]["words"])
+        if row:
+            # The boards are no matter of what make test has found: it tries thirty of them.
+            jobs += boards_jobs(row, words, OUT, "full")
         if row and left:
             jobs += kunit_jobs(row, left, OUT)
             jobs += e2e_jobs(row, left, OUT, but=[word for word in known[name]["words"]
@@ -177,6 +181,12 @@ def main():
         for case in outcome.cases:
             if case.failure:
                 print(f"FAILED {case.suite} {case.name}")
+        failed = sum(bool(case.failure) for case in outcome.cases)
+        if outcome.suite == "boards" and (failed or not outcome.cases):
+            problems.append(f"matrix: {outcome.row.name} {failed} tests of boards failed")
+    boards = OUT / "boards.txt"
+    if boards.exists():
+        print(f"{boards.read_text(encoding='utf-8').splitlines()[0]}; see {boards.name}")
     print("\n".join([*lines(results), *problems]), flush=True)
     return 1 if problems else 0
 

@@ -13,8 +13,8 @@ import sys
 import time
 from collections import Counter
 
-from jobs import (CLONE, Progress, bench_jobs, clear, e2e_jobs, kunit_jobs, run_jobs, setup_jobs,
-                  stop, torture_jobs, torture_modules)
+from jobs import (CLONE, Progress, bench_jobs, boards_jobs, clear, e2e_jobs, kunit_jobs, run_jobs,
+                  setup_jobs, stop, torture_jobs, torture_modules)
 
 import junit
 import record
@@ -88,6 +88,7 @@ def main():
         if arguments.only != "torture":
             jobs += kunit_jobs(row, words[row.name], OUT)
             jobs += setup_jobs(row, words[row.name], OUT, arguments.k)
+            jobs += boards_jobs(row, words[row.name], OUT, "quick", arguments.k)
             jobs += e2e_jobs(row, words[row.name], OUT, arguments.k)
             jobs += bench_jobs(row, words[row.name], OUT, arguments.k)
         jobs += torture_jobs(row, words[row.name], TORTURE, arguments.scale, arguments.k)

@@ -16,7 +16,8 @@ class TreeError(Exception):
     """A device tree could not be made."""
 
 
-def _run(*command):
+def run(*command):
+    """Run a tool; return what it says. A status that is not 0 is a TreeError."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", check=False)
     if done.returncode != 0:
@@ -25,10 +26,11 @@ def _run(*command):
     return done.stdout
 
 
-def compile_overlay(source, target, strict=True):
-    """Compile the .dtso at `source`; a warning is an error if `strict`."""
-    said = _run("dtc", "-@", *(WARNINGS if strict else UNCHECKED), "-I", "dts", "-O", "dtb",
-                "-o", target, source)
+def compile_overlay(source, target, strict=True, less=()):
+    """Compile the overlay at `source`; a warning is an error if `strict`, but for those in `less`.
+    """
+    said = run("dtc", "-@", *(WARNINGS if strict else UNCHECKED), *less, "-I", "dts", "-O",
+               "dtb", "-o", target, source)
     if said and strict:
         raise TreeError(f"{source}: dtc says\n{said}")
 
@@ -43,9 +45,9 @@ def merge(options, overlays, directory):
     base = directory / "base.dtb"
     # A comma in an option of QEMU is written twice.
     dump = f"{options[-1]},dumpdtb={str(base).replace(',', ',,')}"
-    _run(*options[:-1], dump)
+    run(*options[:-1], dump)
     for label, path in SYMBOLS.items():
-        _run("fdtput", "-p", "-t", "s", base, "/__symbols__", label, path)
+        run("fdtput", "-p", "-t", "s", base, "/__symbols__", label, path)
     compiled = []
     for number, overlay in enumerate(overlays):
         strict = isinstance(overlay, Path)
@@ -57,5 +59,5 @@ def merge(options, overlays, directory):
     if not compiled:
         return base
     merged = directory / "merged.dtb"
-    _run("fdtoverlay", "-i", base, "-o", merged, *compiled)
+    run("fdtoverlay", "-i", base, "-o", merged, *compiled)
     return merged

@@ -8,6 +8,8 @@
 #                          stock: package.deb, which Image came from
 #   kernel.sh modules ROW  the same, with modules/ filled: gpio-sim and what it
 #                          needs, and in modules/order the order to load them in
+#   kernel.sh trees ROW    prints the package with the trees of all boards of a stock kernel,
+#                          which is downloaded if need be; the kernel itself is not made
 #   kernel.sh names [COLUMN [WORD]]  prints the rows, or those with such a word, or any,
 #                          in the column test or matrix
 #   kernel.sh missing ROW...  prints name, kind and source's directory of those that are not
@@ -25,7 +27,7 @@ set -euo pipefail
 # Sets NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG from the table, PATCHES, and what
 # machine_of sets.
 read_row() {
-	local word what='kunit|all|core|wide|storm|storms|torture|bench|check|setup|-'
+	local word what='kunit|all|core|wide|storm|storms|torture|bench|check|setup|boards|-'
 
 	read -r NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG \
 		< <(awk -v n="$1" '$1 "" == n' scripts/kernel/table) ||
@@ -286,6 +288,14 @@ modules)
 	make_row "${2:?a row}"
 	add_modules
 	;;
+trees)
+	read_row "${2:?a row}"
+	[ "$KIND" = stock ] || die "kernel $NAME is not Debian's own: it has no package of trees"
+	read_versions
+	fetch "linux-base-$RELEASE:$ARCH"
+	printf '%s\n' "$DEBS/linux-base-$RELEASE.deb"
+	exit
+	;;
 names)
 	names "${@:2}"
 	exit
@@ -299,8 +309,8 @@ missing)
 	exit
 	;;
 *)
-	die "usage: scripts/kernel/kernel.sh dir ROW | modules ROW | names [COLUMN [WORD]] |" \
-		"missing ROW..."
+	die "usage: scripts/kernel/kernel.sh dir ROW | modules ROW | trees ROW |" \
+		"names [COLUMN [WORD]] | missing ROW..."
 	;;
 esac
 printf '%s\n' "$DIR"

@@ -201,6 +201,20 @@ add_more() {
 	release
 }
 
+# add_trees: adds what reads device trees to a root without it; what tests need has it.
+add_trees() {
+	local file=$ROOT/usr/lib/python3/dist-packages/libfdt.py
+
+	[ ! -e "$file" ] || return 0
+	hold "$ROOT.lock" "the build root"
+	if [ ! -e "$file" ]; then
+		step -d "build root: current lists" in_root "$ROOT" apt-get -q update
+		add_packages "$ROOT" "$ROOT.debs" python3-libfdt python3-libfdt
+		note_made
+	fi
+	release
+}
+
 # make_root ARCH: sets ROOT to the complete root, which is made if need be.
 make_root() {
 	local arch=$1 key tmp

@@ -12,10 +12,11 @@ from guest.machine import machine_of
 from guest.row import CLONE
 from programs import program_for_guest
 
-# Functions that only name, choose or call: what comes of them is in the keys.
+# Functions that only name, choose or call: what comes of them is in the keys. add_trees adds a
+# package to a root that lacks it, whatever the root's name.
 NO_RECIPES = {"recipes.sh": ["source_key", "patched_key", "recipe", "machine_of"],
               "root.sh": ["root_packages", "more_packages", "root_key", "stamp_download",
-                          "make_root"]}
+                          "make_root", "add_trees"]}
 KEYS = {"recipes.sh": "source_key; patched_key /dev/null; recipe stock---arm64; "
                       "recipe own-clang-armhf",
         "root.sh": "generation() { echo 0; }; root_key amd64"}

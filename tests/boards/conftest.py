@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The trees that Debian ships, and the schema that nodes are held against."""
+
+import subprocess
+
+import pytest
+
+from board.overlay import unpack
+from guest.row import CLONE
+from readback import Schema
+
+
+@pytest.fixture(scope="session", name="out")
+def fixture_out(request):
+    """Where something is left beside the logs."""
+    return request.config.getoption("--logs").parent
+
+
+@pytest.fixture(scope="session", name="package")
+def fixture_package():
+    """Debian's package with the trees."""
+    return subprocess.run([CLONE / "scripts/kernel/kernel.sh", "trees", "debian"], cwd=CLONE,
+                          stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="session", name="trees")
+def fixture_trees(package, tmp_path_factory):
+    """The trees by board, vendor/name."""
+    return unpack(package, tmp_path_factory.mktemp("trees"))
+
+
+@pytest.fixture(scope="session", name="schema")
+def fixture_schema(tmp_path_factory):
+    """The binding's schema."""
+    return Schema(tmp_path_factory.mktemp("schema"))
