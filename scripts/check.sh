@@ -97,7 +97,7 @@ style() {
 		--ignore "$ignore" -f "$@"
 }
 
-# The overlays as they are booted: merged into QEMU's tree, against the binding.
+# The overlays of QEMU's machine as they are booted: merged into QEMU's tree, against the binding.
 overlays() {
 	local overlay
 
@@ -222,7 +222,7 @@ check shellcheck shellcheck -x -s bash < <(files '*.sh' run)
 check "shellcheck, POSIX" shellcheck -s sh < <(files doctor)
 check flake8 flake8 --max-line-length 100 < <(files '*.py')
 check "dt-schema: binding, example" binding < <(files '*.yaml')
-check "dt-schema: overlays" overlays < <(files '*.dtso')
+check "dt-schema: overlays" overlays < <(files 'virt-*.dtso')
 check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*.py' \
 	'*.config' Makefile Kbuild table help run doctor)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')

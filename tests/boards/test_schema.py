@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The binding's schema, held against the nodes that probe refuses and those that it takes."""
+
+import contextlib
+import io
+
+import pytest
+
+import test_malformed
+import test_nodes
+from guest.devicetree import UNCHECKED, run
+from lab import node
+
+# Controllers as in the guests of those nodes: the machine's own, a PL061 and a simulated one. What
+# is none has cells for interrupts here: without, dt-schema never ends.
+TREE = """/dts-v1/;
+/ {{
+    interrupt-parent = <&gic>;
+
+    gic: interrupt-controller {{
+        interrupt-controller;
+        #interrupt-cells = <3>;
+    }};
+
+    gpio: pl061 {{
+        gpio-controller;
+        #gpio-cells = <2>;
+        interrupt-controller;
+        #interrupt-cells = <2>;
+    }};
+
+    sim: bank0 {{
+        gpio-controller;
+        #gpio-cells = <2>;
+        interrupt-controller;
+        #interrupt-cells = <2>;
+    }};
+
+    other: other {{
+        #interrupt-cells = <2>;
+    }};
+
+    {body};
+}};
+"""
+# How dt-validate itself ends where a property is no text, or no cells, and it expects them.
+ENDS = (UnicodeDecodeError, TypeError, IndexError, KeyError)
+BODIES = {
+    **{name: node(name, line, *properties)
+       for name, (line, properties, *_) in test_malformed.BAD.items()},
+    **{one.name: one.body() for one in test_nodes.BAD},
+}
+GOOD = {
+    **{name: node(name, line) for name, line in (("neighbour-e2e", 4), ("twin-a", 7))},
+    **{one.name: one.body() for one in test_nodes.GOOD},
+}
+# What probe refuses and the schema does not, by the reason.
+NOT_REFUSED = {
+    "which methods there are is in the driver's table":
+        ["method-unknown", "method-word3", "method-longtext"],
+    "how much a method takes depends on the kernel and the machine":
+        ["size-over-kmalloc", "size-over-coherent", "size-over-vmalloc", "size-over-all",
+         "size-ones", "size-minus5", "size-word3"],
+    "which flags a method takes, and which go together, is in the driver":
+        ["gfp-not-taken", "gfp-taken-by-none", "gfp-together", "context-sleeping-method"],
+    "how many cells the controller has is in its own node":
+        ["irq-cell", "ext-phandle", "gic-two"],
+    "which lines and edges the controller has is in its driver":
+        ["irq-beyond", "ext-beyond", "gic-edge", "gic-beyond"],
+    "whether the parent is a controller is in another node":
+        ["ext-zero", "ext-other", "parent-ones", "parent-empty", "parent-other"],
+    "who has the line is in another node": ["gic-taken", "duplicate"],
+}
+# What probe takes and the schema does not: cells after the first interrupt, a second name.
+TOO_STRICT = {"irq-three", "irq-long", "compatible-second", "compatible-nul"}
+
+
+@pytest.fixture(name="refused")
+def fixture_refused(schema, tmp_path):
+    """Whether a node is refused: refused(name, body)."""
+    def refused(body):
+        source, tree = tmp_path / "node.dts", tmp_path / "node.dtb"
+        source.write_text(TREE.format(body=body), encoding="utf-8")
+        run("dtc", "-f", *UNCHECKED, "-I", "dts", "-O", "dtb", "-o", tree, source)
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            try:
+                found = schema.objections(tree)
+            except ENDS as error:
+                return str(error)
+        return said.getvalue() or found
+    return refused
+
+
+def test_what_probe_refuses(refused):
+    left = {name for name, body in BODIES.items() if not refused(body)}
+    assert left == {name for names in NOT_REFUSED.values() for name in names}
+
+
+def test_what_probe_takes(refused):
+    assert {name for name, body in GOOD.items() if refused(body)} == TOO_STRICT
