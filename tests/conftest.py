@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Fixtures: the kernel row of this run, a guest for each test module, a lab for each test."""
 
+import functools
 import json
 import secrets
 import signal
@@ -21,6 +22,7 @@ from guest.guest import Guest, GuestError, interrupted  # noqa: E402
 from guest.machine import machine_of  # noqa: E402
 from guest.row import Row  # noqa: E402
 from lab import KPTR, STANDARD, Lab  # noqa: E402
+from pi import MODELS, PiGuest  # noqa: E402
 from programs import program_for_guest, programs  # noqa: E402
 
 
@@ -56,6 +58,8 @@ def pytest_addoption(parser):
     parser.addoption("--row", default="debian", help="a row of scripts/kernel/table")
     parser.addoption("--driver", default="alloclab", choices=["alloclab", "alloclab_peer"],
                      help="the module under test: the driver, or the one in C")
+    parser.addoption("--board", choices=MODELS,
+                     help="guests are such a board, in place of QEMU's virt machine")
     parser.addoption("--share", default="1/1", metavar="N/M",
                      help="only each M-th test module, beginning with the N-th")
     parser.addoption("--scale", default="full", choices=["quick", "full"],
@@ -148,7 +152,8 @@ def pytest_runtest_protocol(item, nextitem):
 class Guests:
     """The guest of the tests that run now; another one ends it."""
 
-    def __init__(self, row, driver, logs, files, learnt):
+    def __init__(self, row, driver, logs, files, learnt, make=Guest):
+        self.make = make
         self.row = row
         self.driver = driver
         self.learnt = learnt
@@ -176,9 +181,9 @@ class Guests:
                     files |= {f"root/{path.name}": path for path in self.row.modules(name)}
             self.count += 1
             log = f"{self.logs}.{self.count}-{boot.name}.serial.log"
-            guest = Guest(self.row, log, overlays=boot.overlays, files=files,
-                          memory=boot.memory, cpus=boot.cpus, append=boot.append,
-                          firmware=boot.firmware)
+            guest = self.make(self.row, log, overlays=boot.overlays, files=files,
+                              memory=boot.memory, cpus=boot.cpus, append=boot.append,
+                              firmware=boot.firmware)
             try:
                 guest.start()
             except GuestError as error:
@@ -230,8 +235,10 @@ def fixture_guests(request, row):
         files[f"root/{program.name}"] = program
     if any(item.path.stem.startswith("test_doctor") for item in request.session.items):
         files |= {"root/doctor": CLONE / "scripts/doctor", "root/config": row.build / ".config"}
+    board = request.config.getoption("--board")
+    make = functools.partial(PiGuest, model=board) if board else Guest
     guests = Guests(row, driver, request.config.getoption("--logs"), files,
-                    request.config.stash[LEARNT])
+                    request.config.stash[LEARNT], make)
     yield guests
     guests.end()
 

@@ -26,6 +26,8 @@ from junit import Case  # noqa: E402
 
 # The marks of end-to-end tests that are words of scripts/kernel/table too.
 MARKS = ["core", "wide", "storm", "storms"]
+# The models of boards: see tests/boards/pi.py.
+MODELS = ["raspi3b", "raspi4b"]
 # What stands for a mark where the failure is of the run itself.
 RUN = "run"
 # Where a row runs all end-to-end tests: so many guests, each with its share of the test modules.
@@ -226,9 +228,18 @@ def setup_jobs(row, words, out, expression=None):
 
 
 def boards_jobs(row, words, out, scale, expression=None):
-    """The tests of boards and of their trees, where the row's words name them."""
-    options = ["tests/boards", f"--scale={scale}", *(["-k", expression] if expression else [])]
-    return [Tests(row, "boards", "", out, SECONDS["boards"], options)] if "boards" in words else []
+    """The tests of boards and their trees, and the core of the end-to-end tests on the models of
+    boards that QEMU has, where the row's words name them; in quick scale on one model.
+    """
+    if "boards" not in words:
+        return []
+    chosen = ["-k", expression] if expression else []
+    models = MODELS[:1] if scale == "quick" else MODELS
+    return [Tests(row, "boards", "", out, SECONDS["boards"],
+                  ["tests/boards", "-m", "not core", f"--scale={scale}", *chosen]),
+            *(Tests(row, "boards", model, out, SECONDS["boards"],
+                    ["tests/e2e", "tests/boards", "-m", "core", f"--board={model}", *chosen])
+              for model in models)]
 
 
 def bench_jobs(row, words, out, expression=None):

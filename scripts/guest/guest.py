@@ -77,14 +77,9 @@ class Guest:
         directory = Path(self._directory.name)
         self.log.path.parent.mkdir(parents=True, exist_ok=True)
         self.log.path.write_bytes(b"")
-        command = qemu.command_line(
-            self.row, directory, initramfs.CHANNEL,
-            {**self._files, "etc/channel": f"{machine_of(self.row).serial}1"},
-            [qemu.to_file(self.log.path), "chardev:channel"], overlays=self._overlays,
-            memory=self._memory, cpus=self._cpus, append=qemu.strict(self.row, self._append),
-            firmware=self._firmware)
+        command = self._command_line(directory)
         # Sockets go to QEMU as open files: a path could be too long for one.
-        self._channel, channel = socket.socketpair()
+        self._channel, channel = self._channel_ends()
         monitor, monitor_end = socket.socketpair()
         with channel, monitor_end:
             command += ["-chardev", f"socket,id=channel,fd={channel.fileno()}",
@@ -102,6 +97,19 @@ class Guest:
             raise self._failure(f"QEMU's monitor does not answer: {error}") from error
         self._reply("ready", "boot", BOOT_SECONDS)
         self.row.note_boot()
+
+    def _command_line(self, directory):
+        """QEMU's, without the channel and the monitor; what it reads is put in `directory`."""
+        return qemu.command_line(
+            self.row, directory, initramfs.CHANNEL,
+            {**self._files, "etc/channel": f"{machine_of(self.row).serial}1"},
+            [qemu.to_file(self.log.path), "chardev:channel"], overlays=self._overlays,
+            memory=self._memory, cpus=self._cpus, append=qemu.strict(self.row, self._append),
+            firmware=self._firmware)
+
+    def _channel_ends(self):
+        """The sockets of the command channel: ours and QEMU's."""
+        return socket.socketpair()
 
     def close(self):
         """End QEMU and remove the run's files; the log stays."""

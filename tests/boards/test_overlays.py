@@ -12,6 +12,7 @@ from guest.machine import MACHINES
 from guest.qemu import merged_tree
 from guest.row import CLONE
 from overrides import OverrideError, override, parameters
+from pi import PARAMETER_GPIO
 from readback import buttons, cells, flat, interrupt_parent, users
 
 DTS = CLONE / "dts"
@@ -38,8 +39,6 @@ PARAMETERS = {
 # What the schema asks for besides.
 WITH = {"context": {"gfp": "atomic"}}
 LINE = 17
-# A parameter called gpio is no property with GPIOs, which dtc takes it for.
-PARAMETER_GPIO = "-Wno-gpios_property"
 
 
 def applied(base, overlay, directory):

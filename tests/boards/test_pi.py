@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+"""On a model of a Raspberry Pi (--board): beside the core of the end-to-end tests, what is the
+board's own.
+"""
+
+import re
+
+import pytest
+
+from lab import STANDARD
+from pi import MODELS
+
+pytestmark = pytest.mark.core
+BOOT = STANDARD
+NAMES = {"raspi3b": "Raspberry Pi 3 Model B", "raspi4b": "Raspberry Pi 4 Model B"}
+LINE = 17
+
+
+def test_board_and_line(request, guest, button):
+    board = request.config.getoption("--board")
+    assert NAMES.keys() == MODELS.keys()
+    assert guest.sh("tr -d '\\0' </proc/device-tree/model") == NAMES[board]
+    taken = guest.sh(f"grep '^ *{button.irq()}:' /proc/interrupts")
+    assert re.search(rf" pinctrl-bcm2835 +{LINE} Edge +", taken), taken
+    # The pin is the button's, and has its pull-up and function from the overlay.
+    pins = guest.sh("cat /sys/kernel/debug/pinctrl/*/pinmux-pins")
+    assert re.search(rf"^pin {LINE} \(gpio{LINE}\): button ", pins, re.M), pins
+
+
+def test_every_injected_interrupt_is_an_edge(button):
+    methods = len(button.methods())
+    button.inject(2 * methods, cpus="0", gap_us=10000)
+    assert button.wait_counter("presses", 2 * methods) == 2 * methods
+    assert button.counters("edges", "bounces", "failures") == (2 * methods, 0, 0)
+    assert button.counters("allocs", "frees") == (methods, methods)
