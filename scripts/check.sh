@@ -7,6 +7,7 @@
 
 set -euo pipefail
 . scripts/setup/lib.sh
+. scripts/kernel/recipes.sh
 
 OUT=$PWD/out/check
 ONLY=("$@")
@@ -139,6 +140,21 @@ binding() {
 	done
 }
 
+# The options for Raspberry Pi OS's kernel, on top of a configuration that has what stands in
+# their way there: each takes effect.
+pi_options() { # FRAGMENT
+	local build=$OUT/raspberry-pi make
+
+	make=(make -C "$source" O="$build" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
+	mkdir "$build" && "${make[@]}" defconfig &&
+		printf 'CONFIG_MODVERSIONS=y\n' >>"$build/.config" &&
+		"${make[@]}" olddefconfig &&
+		grep -qx CONFIG_MODVERSIONS=y "$build/.config" &&
+		! grep -qx CONFIG_RUST=y "$build/.config" || return
+	(cd "$build" && ARCH=arm64 "$source/scripts/kconfig/merge_config.sh" -m .config \
+		"$OLDPWD/$1") && "${make[@]}" olddefconfig && took_effect "$build/.config" "$1"
+}
+
 # Passes only if the command says nothing.
 silent() {
 	local said status=0
@@ -223,6 +239,7 @@ check "shellcheck, POSIX" shellcheck -s sh < <(files doctor)
 check flake8 flake8 --max-line-length 100 < <(files '*.py')
 check "dt-schema: binding, example" binding < <(files '*.yaml')
 check "dt-schema: overlays" overlays < <(files 'virt-*.dtso')
+check "options for Raspberry Pi OS" pi_options < <(files 'raspberry-pi.config')
 check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*.py' \
 	'*.config' Makefile Kbuild table help run doctor)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
