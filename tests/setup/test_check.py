@@ -31,16 +31,19 @@ class Fault(NamedTuple):
 # A tree without a fault that is read quickly: a file of each kind. Its `scripts` is a link, which
 # no check follows.
 FILES = {"Makefile": f"# {SPDX}\n", "some.sh": SHELL + 'echo "$1"\n', "some.py": f"# {SPDX}\n",
-         "src/some.rs": RUST + "fn some() {}\n", "rust/some.c": f"// {SPDX}\n"}
+         "src/some.rs": RUST + "fn some() {}\n", "rust/some.c": f"// {SPDX}\n",
+         "doctor": f"#!/bin/sh\n# {SPDX}\n\n" + 'echo "$1"\n'}
 # What reads a file of these, and needs nothing else of the tree.
 DT = ["dt-schema: binding, example", "dt-schema: overlays"]
-QUICK = ["rustfmt", "checkpatch", "checkpatch, scripts", "shellcheck", "flake8", "SPDX lines",
-         "src/: no unsafe, no versions", "no private names of the kernel"]
+QUICK = ["rustfmt", "checkpatch", "checkpatch, scripts", "shellcheck", "shellcheck, POSIX",
+         "flake8", "SPDX lines", "src/: no unsafe, no versions", "no private names of the kernel",
+         "C's functions: none by hand"]
 FAULTS = [
     Fault("rustfmt", "rust/some.rs", RUST + "fn  some() {}\n", "Diff in"),
     Fault("checkpatch", "rust/some.c", f"// {SPDX}\nint some; \n", "ERROR:TRAILING_WHITESPACE"),
     Fault("checkpatch, scripts", "some.sh", SHELL + "echo some \n", "ERROR:TRAILING_WHITESPACE"),
     Fault("shellcheck", "some.sh", SHELL + "echo $1\n", "SC2086"),
+    Fault("shellcheck, POSIX", "doctor", f"#!/bin/sh\n# {SPDX}\n\n" + '[[ "$1" = 2 ]]\n', "SC3010"),
     Fault("flake8", "some.py", f"# {SPDX}\nimport os\n", "F401"),
     Fault(DT[0], "dts/alloclab,button.yaml", "alloclab,size = <1 2>;", "alloclab,size",
           old=r"label = .*;"),
@@ -55,6 +58,8 @@ FAULTS = [
           "has_some"),
     Fault("no private names of the kernel", "rust/some.rs",
           RUST + "fn some() {\n    __some();\n}\n", "__some"),
+    Fault("C's functions: none by hand", "rust/some.rs",
+          RUST + 'extern "C" {\n    fn some();\n}\n', "rust/some.rs:     fn some();"),
 ]
 # What is compiled is a small module.
 ROOT = "src/alloclab.rs"
@@ -64,6 +69,13 @@ BUILT_FAULTS = [
           "const _: fn() -> u32 = one;\n", "needless_return"),
     Fault(BUILT[1], ROOT, RUST + SMALL.replace("Small.", "Small: [`Missing`].", 1),
           "unresolved link to `Missing`"),
+]
+# What reads one file of the whole tree and the kernel's.
+ALONE = [
+    Fault("C's types, kernel debian", "rust/helpers.rs", r"\1u32;", "-    pub fn alloclab_dma_mask",
+          old=r"^(.*alloclab_dma_mask.* -> )\w+;"),
+    Fault("options for Raspberry Pi OS", "scripts/kernel/raspberry-pi.config",
+          r"\g<0>\nCONFIG_NO_SUCH_OPTION=y", "CONFIG_NO_SUCH_OPTION", old="^CONFIG_RUST=y"),
 ]
 # A page that lacks a row, says another number, or names what there is not.
 DOC = [
@@ -146,7 +158,7 @@ def test_every_check_has_a_fault():
     text = (CLONE / "scripts/check.sh").read_text(encoding="utf-8")
     names = re.findall(r"^\t?check (\w+|\"[^\"]*\") ", text, re.M)
     assert {name.strip('"').replace("$name", "debian") for name in names} == {
-        fault.check for fault in FAULTS + BUILT_FAULTS + DOC}
+        fault.check for fault in FAULTS + BUILT_FAULTS + ALONE + DOC}
 
 
 def test_no_fault(small):
@@ -169,6 +181,12 @@ def test_fault_of_a_build(whole, fault):
     expect(whole, fault, BUILT)
 
 
+@pytest.mark.parametrize("fault", ALONE, ids=lambda fault: fault.check)
+def test_fault_of_a_file(whole, fault):
+    """No other check reads that of it which has the fault."""
+    expect(whole, fault, [fault.check])
+
+
 @pytest.mark.parametrize("fault", DOC, ids=lambda fault: fault.check)
 def test_fault_of_a_page(whole, fault):
     """Nothing else reads doc/."""
@@ -178,7 +196,7 @@ def test_fault_of_a_page(whole, fault):
 def test_make(whole):
     """make passes the status on, and the name."""
     assert whole.check("check", "CHECK=flake8", command="make")[:2] == (0, {"flake8": "ok"})
-    whole.put(FAULTS[4])
+    whole.put(next(fault for fault in FAULTS if fault.check == "flake8"))
     assert whole.check("check", "CHECK=flake8", command="make")[:2] == (2, {"flake8": "FAILED"})
     status, results, said = whole.check("check", "CHECK=flak?", command="make")
     assert (status, results) == (2, {})
