@@ -188,6 +188,7 @@ bench | upstream)
 		ROWS+=(inline)
 	else
 		ROWS+=(upstream)
+		export UPSTREAM=1
 	fi
 	remarks "${ROWS[@]}"
 	build_for_tests "${ROWS[@]}"

@@ -4,11 +4,13 @@
 
 Each must satisfy the kernel's checkpatch. Applied and built they are already: the row `upstream` is
 made of them. Its kernel runs the kernel crate's own tests of what is patched, the KUnit suites and
-the core of the end-to-end tests; then bare pairs of allocate and free are counted on it and on the
-kernel without the patches. The status is 0 if nothing failed and no pair costs more than before.
+the core of the end-to-end tests. A debugfs file is held open while its module is removed, on it and
+on the kernel without the patches, which must oops; and bare pairs of allocate and free are counted
+on both. The status is 0 if nothing failed and no pair costs more than before.
 """
 
 import json
+import re
 import subprocess
 import sys
 
@@ -21,6 +23,12 @@ from kunit import cases_of, parse
 OUT = CLONE / "out/upstream"
 LEFT = ["*.json", "*.log", "*.xml"]
 ROW = "upstream"
+# Holds a debugfs file open while its module is removed, and closes it.
+HELD = """insmod /root/alloclab_owner.ko && exec 3</sys/kernel/debug/alloclab_owner/file || exit 9
+rmmod alloclab_owner && echo "alloclab_owner: removed" >/dev/kmsg
+cat <&3
+exec 3<&-
+rmmod alloclab_owner"""
 # What a pair may cost more: the allocator's state is not the same on two kernels.
 MOST = 0.01
 
@@ -50,6 +58,39 @@ def own_tests(row):
     cases = cases_of(results, "kernel")
     failed = [f"{case.suite} {case.name}: {case.failure}" for case in cases if case.failure]
     return failed or ([] if cases else [f"the kernel ran no tests of its own: {said}"]), len(cases)
+
+
+def held_open(row):
+    """Hold a debugfs file open over rmmod; return (what was said or None, the log's lines)."""
+    module = "alloclab_owner.ko"
+    said = None
+    with Guest(row, OUT / f"owner.{row.name}.serial.log",
+               files={f"root/{module}": row.product(module)}) as guest:
+        try:
+            said = guest.sh(HELD)
+            guest.power_off()
+        except GuestError:
+            if guest.running:
+                raise
+    return said, guest.log.lines()
+
+
+def owner(plain, patched):
+    """Print what comes of an open file without the patches and with them; return what is wrong."""
+    wrong = []
+    said, lines = held_open(plain)
+    oops = [line for line in lines if re.match(r"Unable to handle|pc : ", line)]
+    print("rmmod while a debugfs file is open, without the patches:", *oops, sep="\n    ",
+          flush=True)
+    if said is not None or "alloclab_owner: removed" not in lines \
+            or not any("full_proxy_release" in line for line in oops):
+        wrong.append("without the patches, closing a file whose module is gone did no harm")
+    said, lines = held_open(patched)
+    print("and with them:", *(said or "").splitlines(), sep="\n    ", flush=True)
+    if said is None or not re.fullmatch(r"rmmod: .*: (Resource temporarily unavailable"
+                                        r"|Device or resource busy)\n1\n", said):
+        wrong.append(f"with the patches, an open file does not keep its module: {said}")
+    return wrong
 
 
 def pairs(row):
@@ -88,6 +129,7 @@ def main():
                         Progress())
     cases = [case for outcome in outcomes for case in outcome.cases]
     failed += [f"{case.suite} {case.name}: {case.failure}" for case in cases if case.failure]
+    wrong += owner(plain, patched)
     result, dearer = compare(pairs(plain), pairs(patched))
     (OUT / "upstream.json").write_text(json.dumps(
         {"kernel": patched.version, "tests": own + len(cases), "failed": len(failed),
