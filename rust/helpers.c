@@ -197,6 +197,11 @@ struct page *alloclab_alloc_page(gfp_t gfp)
 	return alloc_page(gfp);
 }
 
+void alloclab_free_page(struct page *page)
+{
+	__free_page(page);
+}
+
 unsigned long alloclab_page_to_pfn(const struct page *page)
 {
 	return page_to_pfn(page);

@@ -74,6 +74,7 @@ extern "C" {
     pub fn alloclab_mempool_create(reserve: ffi::c_int, size: usize) -> *mut mempool_t;
     pub fn alloclab_mempool_alloc(pool: *mut mempool_t, gfp: gfp_t) -> *mut ffi::c_void;
     pub fn alloclab_alloc_page(gfp: gfp_t) -> *mut page;
+    pub fn alloclab_free_page(page: *mut page);
     pub fn alloclab_page_to_pfn(page: *const page) -> ffi::c_ulong;
     pub fn alloclab_platform_device_register(name: *const ffi::c_char) -> *mut platform_device;
     pub fn alloclab_kmalloc(size: usize, gfp: gfp_t) -> *mut ffi::c_void;

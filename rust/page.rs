@@ -104,6 +104,6 @@ impl HighPage {
 impl Drop for HighPage {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, the page is ours.
-        unsafe { bindings::__free_pages(self.page.as_ptr(), 0) };
+        unsafe { helpers::alloclab_free_page(self.page.as_ptr()) };
     }
 }
