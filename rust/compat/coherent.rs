@@ -14,9 +14,9 @@ use kernel::{
     prelude::*, //
 };
 
-/// `Coherent<[u8]>` with `dma_address()`, since 7.3
-#[cfg(has_coherent_dma_address)]
-pub(crate) mod form {
+// What the forms with `Coherent<[u8]>` share.
+#[cfg(any(has_coherent_dma_address, has_coherent_dma_handle))]
+mod slice {
     use super::*;
     use kernel::dma::Coherent;
 
@@ -29,6 +29,16 @@ pub(crate) mod form {
         let start = owner.as_mut_ptr().cast();
         Ok((owner, start))
     }
+}
+
+/// `Coherent<[u8]>` with `dma_address()`, since 7.3
+#[cfg(has_coherent_dma_address)]
+pub(crate) mod form {
+    use super::*;
+    pub(crate) use slice::{
+        alloc,
+        Raw, //
+    };
 
     /// Returns the device's address of the first byte.
     pub(crate) fn dma_address(owner: &Raw) -> DmaAddress {
@@ -40,17 +50,10 @@ pub(crate) mod form {
 #[cfg(has_coherent_dma_handle)]
 pub(crate) mod form {
     use super::*;
-    use kernel::dma::Coherent;
-
-    /// The `kernel` crate's owner.
-    pub(crate) type Raw = Coherent<[u8]>;
-
-    /// Allocates zeroed memory; returns its first byte, too.
-    pub(crate) fn alloc(dev: &Device<Bound>, size: usize, flags: Flags) -> Result<(Raw, *mut u8)> {
-        let owner: Raw = Coherent::zeroed_slice(dev, size, flags)?;
-        let start = owner.as_mut_ptr().cast();
-        Ok((owner, start))
-    }
+    pub(crate) use slice::{
+        alloc,
+        Raw, //
+    };
 
     /// Returns the device's address of the first byte.
     pub(crate) fn dma_address(owner: &Raw) -> DmaAddress {
