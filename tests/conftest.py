@@ -36,6 +36,8 @@ MARKERS = [
     "preempt_rt: no interrupt may allocate",
     "traced: the kernel traces its own allocations",
     "late_sim: the driver of simulated controllers is a module, and comes later than the button",
+    "ours: it looks for this driver, and not for the one in C",
+    "virt: it names what QEMU's virt machine has",
     "recorded: tests/bench/record.json has a record of these surroundings",
     "excused(variety, why): not for kernels of a variety, see Row.variety in scripts/guest/row.py"]
 # Marker -> option of the kernel, the values with which its tests are there, what another kernel
@@ -111,7 +113,7 @@ def pytest_collection_modifyitems(config, items):
     why = {item: "of another share" for item in items if item.path not in mine}
     row = Row.find(config.getoption("--row"))
     for item in items:
-        reason = impossible(item, row)
+        reason = impossible(item, row, config)
         if reason is not None and item not in why:
             why[item] = reason
             config.stash[LEARNT]["not_possible"] += [reason] if reason else []
@@ -124,14 +126,17 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=guest_of)
 
 
-def impossible(item, row):
-    """Why a test is not for the kernel of a row; None if it is."""
+def impossible(item, row, config):
+    """Why a test is not for the kernel of a row, or not for this run; None if it is."""
     for mark in item.iter_markers():
         option, values, lacks = ONLY.get(mark.name, ("", [None], ""))
         if row.config().get(option) not in values:
             return lacks
         if mark.name == "excused" and mark.args[0] == row.variety:
             return mark.args[1]
+        if (mark.name == "ours" and config.getoption("--driver") != "alloclab"
+                or mark.name == "virt" and config.getoption("--board")):
+            return ""
         if mark.name == "recorded" and record_of(row) is None:
             return "recorded: there is no record of these surroundings"
     return None

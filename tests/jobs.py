@@ -227,10 +227,6 @@ def setup_jobs(row, words, out, expression=None):
     return [Tests(row, "setup", "", out, SECONDS["setup"], options)] if "setup" in words else []
 
 
-# It names what QEMU's `virt` has: its tree, the lines of its controller.
-VIRT_ALONE = "tests/e2e/test_doctor.py::test_says_what_is_true_and_sees_a_press"
-
-
 def boards_jobs(row, words, out, scale, expression=None):
     """The tests of boards and their trees, and the core of the end-to-end tests on the models of
     boards that QEMU has, where the row's words name them; in quick scale on one model.
@@ -242,8 +238,7 @@ def boards_jobs(row, words, out, scale, expression=None):
     return [Tests(row, "boards", "", out, SECONDS["boards"],
                   ["tests/boards", "-m", "not core", f"--scale={scale}", *chosen]),
             *(Tests(row, "boards", model, out, SECONDS["boards"],
-                    ["tests/e2e", "tests/boards", "-m", "core", f"--board={model}",
-                     f"--deselect={VIRT_ALONE}", *chosen])
+                    ["tests/e2e", "tests/boards", "-m", "core", f"--board={model}", *chosen])
               for model in models)]
 
 
@@ -257,9 +252,7 @@ def bench_jobs(row, words, out, expression=None):
     return [Tests(row, "bench", name, out, SECONDS[seconds], [*options, *chosen])
             for name, seconds, options in (
                 ("", "bench", ["tests/bench"]),
-                # Not what doctor says, which looks for this driver.
-                ("peer", "core", ["tests/e2e", "-m", "core", "--driver=alloclab_peer",
-                                  "--ignore-glob=*/test_doctor*.py"]))]
+                ("peer", "core", ["tests/e2e", "-m", "core", "--driver=alloclab_peer"]))]
 
 
 class Torture(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 from doctor import BUILDING, CONFIG, MISSING, OK, PRESSING, SECONDS, UNKNOWN, Doctor, changed, truth
 from lab import DRIVER, STANDARD
 
+pytestmark = pytest.mark.ours
 BOOT = STANDARD
 
 
@@ -26,6 +27,7 @@ def loaded_truth(row):
 
 
 @pytest.mark.core
+@pytest.mark.virt
 def test_says_what_is_true_and_sees_a_press(row, guest, lab, doctor):
     assert lab.loaded()
     looked = doctor.look_at_press() if row.tree else doctor.look("")

@@ -6,7 +6,7 @@ import pytest
 from doctor import BUILDING, MISSING, PRESSING, Doctor, changed, truth
 from lab import PL061, Boot, node, nodes
 
-pytestmark = [pytest.mark.wide, pytest.mark.edges]
+pytestmark = [pytest.mark.wide, pytest.mark.edges, pytest.mark.ours]
 # The controller alone, as dts/virt-pl061.dtso has it.
 NO_NODE = """/dts-v1/;
 /plugin/;
