@@ -3,10 +3,6 @@
 
 import re
 
-import pytest
-
-from clone import Clone
-
 # What a driver could do in safe code.
 KEPT = """
 use crate::rust::{{
@@ -60,12 +56,6 @@ fn keep_device(device: BoundDevice<'_>) -> Result {{
 }}
 """
 NAMES = ("block", "buffer", "pool", "device")
-
-
-@pytest.fixture(name="tree")
-def fixture_tree(tmp_path):
-    """A copy of this tree."""
-    return Clone(tmp_path / "tree")
 
 
 def change(tree, **done):

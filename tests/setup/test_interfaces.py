@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from archive import run
-from clone import Clone, ours, replace
+from clone import ours, replace
 
 PROBE = "rust/compat/coherent.rs"
 
@@ -52,12 +52,6 @@ def fixture_mixed(row, tmp_path_factory):
     subprocess.run(command, shell=True, check=True, cwd=build,
                    env={**os.environ, "RUSTC_BOOTSTRAP": "1"})
     return build
-
-
-@pytest.fixture(name="tree")
-def fixture_tree(tmp_path):
-    """A copy of this tree."""
-    return Clone(tmp_path / "tree")
 
 
 def chosen(path):

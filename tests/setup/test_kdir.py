@@ -6,13 +6,7 @@ import subprocess
 import pytest
 
 from archive import run
-from clone import Clone, ours, replace
-
-
-@pytest.fixture(name="tree")
-def fixture_tree(tmp_path):
-    """A copy of this tree."""
-    return Clone(tmp_path / "tree")
+from clone import ours, replace
 
 
 def test_build_leaves_the_module_alone(row, tree):
