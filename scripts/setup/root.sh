@@ -19,7 +19,7 @@ ROOT_PACKAGES=(
 # compilers.
 MORE_PACKAGES=(
 	clang lld llvm qemu-system-x86
-	python3-pytest dt-schema flake8 shellcheck apt-utils qemu-efi-aarch64
+	python3-pytest python3-pytest-xdist dt-schema flake8 shellcheck apt-utils qemu-efi-aarch64
 )
 
 # Documentation, translations, of Rust's source all but its library and of the firmware all but
