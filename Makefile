@@ -5,6 +5,8 @@
 
 # Rows of scripts/kernel/table; what a target does without is said in `make help`.
 KERNEL :=
+# For `make test` and `make kunit`: arguments of pytest, which choose among their tests.
+ARGS :=
 
 # For any prepared kernel tree, with none of our set-up.
 ifeq ($(origin KDIR),command line)
@@ -20,7 +22,7 @@ all:
 	@$(enter) -l make $(if $(KERNEL),-m) scripts/task.sh build $(KERNEL)
 
 test kunit:
-	@$(enter) -l 'make $@' -m scripts/task.sh $@ $(KERNEL)
+	@$(enter) -l 'make $@' -m scripts/task.sh $@ $(KERNEL) -- $(ARGS)
 
 rust-analyzer doc:
 	@$(enter) -l 'make $@' $(if $(KERNEL),-m) scripts/task.sh $@ $(KERNEL)

@@ -239,7 +239,7 @@ check "dt-schema: binding, example" binding < <(files '*.yaml')
 check "dt-schema: overlays" overlays < <(files 'virt-*.dtso')
 check "options for Raspberry Pi OS" pi_options < <(files 'raspberry-pi.config')
 check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*.py' \
-	'*.config' Makefile Kbuild table help run doctor)
+	'*.config' '*.ini' Makefile Kbuild table help run doctor)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
 for name in "${rows[@]}"; do

@@ -87,6 +87,19 @@ bench_rows() {
 	printf '%s\n' inline upstream
 }
 
+# split [ROW...] -- [ARGUMENT...]: sets ROWS and, of pytest's, ARGUMENTS.
+split() {
+	ROWS=()
+	while (($#)) && [ "$1" != -- ]; do
+		ROWS+=("$1")
+		shift
+	done
+	ARGUMENTS=("${@:2}")
+}
+
+# run_tests PLAN [ARGUMENT...]: of ROWS what the plan says; pytest's arguments choose among it.
+run_tests() { python3 -B -m pytest --plan "$1" "${ROWS[@]/#/--row=}" "${@:2}"; }
+
 # Notes which state of the tree is built from here on: tests/record.py says what for.
 note_state() {
 	ALLOCLAB_TREE=$(tests/record.py)
@@ -149,23 +162,26 @@ demo)
 	total
 	;;
 test)
-	note_state
-	(($#)) || mapfile -t ROWS < <(scripts/kernel/kernel.sh names test)
-	remarks "${@:-${ROWS[@]}}"
-	build_for_tests "${@:-${ROWS[@]}}"
+	split "$@"
+	((${#ARGUMENTS[@]})) || note_state
+	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel/kernel.sh names test)
+	remarks "${ROWS[@]}"
+	build_for_tests "${ROWS[@]}"
 	setup_summary
-	tests/run.py --kernel "${@:-${ROWS[@]}}"
+	run_tests test --scale quick "${ARGUMENTS[@]}"
 	;;
 kunit)
-	for row in "${@:-kunit}"; do
+	split "$@"
+	((${#ROWS[@]})) || ROWS=(kunit)
+	for row in "${ROWS[@]}"; do
 		dir=$(scripts/kernel/kernel.sh dir "$row")
 		grep -qx CONFIG_KUNIT=y "$dir/build/.config" ||
 			die "kernel $row is built without KUnit: no suites can run there."
 	done
-	remarks "${@:-kunit}"
-	build_for_tests "${@:-kunit}"
+	remarks "${ROWS[@]}"
+	build_for_tests "${ROWS[@]}"
 	setup_summary
-	tests/run.py --only kunit --kernel "${@:-kunit}"
+	run_tests kunit "${ARGUMENTS[@]}"
 	;;
 torture | torture-quick)
 	mapfile -t ROWS < <(scripts/kernel/kernel.sh names test torture)
@@ -174,7 +190,7 @@ torture | torture-quick)
 	setup_summary
 	scale=full
 	[ "$task" = torture ] || scale=quick
-	tests/run.py --only torture --scale "$scale" --kernel "${ROWS[@]}"
+	run_tests torture --scale "$scale"
 	;;
 matrix)
 	mapfile -t ROWS < <(scripts/kernel/kernel.sh names matrix)
@@ -234,7 +250,8 @@ canary)
 	scripts/canary.py
 	;;
 *)
-	die "usage: scripts/task.sh build [ROW] | test [ROW...] | kunit [ROW...] |" \
+	die "usage: scripts/task.sh build [ROW] | test [ROW...] [-- ARGUMENT...] |" \
+		"kunit [ROW...] [-- ARGUMENT...] |" \
 		"torture | torture-quick | matrix | bench | modules ROW | demo | shell |" \
 		"rust-analyzer [ROW] | doc [ROW] | overlay BOARD GPIO MERGE | check | update |" \
 		"canary"

@@ -1,157 +1,109 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Fixtures: the kernel row of this run, a guest for each test module, a lab for each test."""
+"""Options; fixtures: a group's kernel row, a guest for each test module, a lab for each test."""
 
 import functools
 import json
+import os
 import secrets
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-CLONE = HERE.parent
-sys.path[:0] = [str(CLONE / "scripts"), str(HERE / "e2e"), str(HERE / "torture"),
-                str(HERE / "setup"), str(HERE / "boards")]
+# The first, because it says where the others are.
+from plan import CLONE, HERE, MODELS, Plan
+from collect import NEXT, Collect, group_of
+from detectors import complaints, look_back
+from guest.guest import Guest, GuestError
+from guest.machine import machine_of
+from guest.row import Row, RowError
+from lab import KPTR, Lab
+from pi import PiGuest
+from programs import program_for_guest, programs
 
-from bench import record_of  # noqa: E402
-from detectors import complaints, look_back  # noqa: E402
-from guest.guest import Guest, GuestError, interrupted  # noqa: E402
-from guest.machine import machine_of  # noqa: E402
-from guest.row import Row  # noqa: E402
-from lab import KPTR, STANDARD, Lab  # noqa: E402
-from pi import MODELS, PiGuest  # noqa: E402
-from programs import program_for_guest, programs  # noqa: E402
-
-
-MARKERS = [
-    "core: what a kernel must do at least: load, press, refuse, unbind and rmmod while held",
-    "wide: beyond the core what depends on the kernel's interfaces, sizes and contexts",
-    "storm: the one storm of edges that make test runs beyond the core",
-    "storms: storms of edges",
-    "edges: of nodes, and of what their lines do",
-    "hard: an interrupt may allocate",
-    "preempt_rt: no interrupt may allocate",
-    "traced: the kernel traces its own allocations",
-    "late_sim: the driver of simulated controllers is a module, and comes later than the button",
-    "ours: it looks for this driver, and not for the one in C",
-    "virt: it names what QEMU's virt machine has",
-    "recorded: tests/bench/record.json has a record of these surroundings",
-    "excused(variety, why): not for kernels of a variety, see Row.variety in scripts/guest/row.py"]
-# Marker -> option of the kernel, the values with which its tests are there, what another kernel
-# lacks; nothing if it lacks nothing.
-ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is no line"),
-        "hard": ("PREEMPT_RT", [None], "hard: with PREEMPT_RT no interrupt may allocate"),
-        "preempt_rt": ("PREEMPT_RT", ["y"], ""),
-        "traced": ("EVENT_TRACING", ["y"], "traced: without EVENT_TRACING nothing is traced"),
-        "late_sim": ("GPIO_SIM", ["m"], "")}
 # Of the programs in tests/guest those that end-to-end tests use, on every machine.
 E2E_PROGRAMS = ["fragment", "interrupted_write", "ticks"]
-# So many tests may have the mark.
-EXCUSED_MOST = 5
-LEARNT = pytest.StashKey()
-NEXT = pytest.StashKey()
+# One more than the smallest supported machine has processors: a guest often waits.
+WORKERS = 3
+COLLECT = pytest.StashKey()
 
 
 def pytest_addoption(parser):
-    """Which row to run on."""
-    parser.addoption("--row", default="debian", help="a row of scripts/kernel/table")
+    """What to run, and on which row."""
+    parser.addoption("--plan", choices=Plan.WORDS, help="what the target of make runs on the rows")
+    parser.addoption("--row", action="append", metavar="ROW[=WORDS]",
+                     help="a row of scripts/kernel/table (default: debian); with --plan several, "
+                          "and for each what to run in place of what the table says")
     parser.addoption("--driver", default="alloclab", choices=["alloclab", "alloclab_peer"],
                      help="the module under test: the driver, or the one in C")
     parser.addoption("--board", choices=MODELS,
                      help="guests are such a board, in place of QEMU's virt machine")
-    parser.addoption("--share", default="1/1", metavar="N/M",
-                     help="only each M-th test module, beginning with the N-th")
     parser.addoption("--scale", default="full", choices=["quick", "full"],
-                     help="how much of the torture tests")
+                     help="how much of the torture tests and of the boards' trees")
     parser.addoption("--seed", type=int, default=secrets.randbits(32),
                      help="of the fuzzers' random numbers (default: another one in each run)")
-    parser.addoption("--figures", action="store_true", help="leave what was counted there too")
-    parser.addoption("--learnt", type=Path,
-                     help="where to leave what the tests have found out about the kernel")
-    parser.addoption("--logs", default=CLONE / "out/test/pytest", type=Path,
-                     help="how the names of what is left begin")
-
-
-def pytest_configure(config):
-    """Declare the markers; end guests when this process is told to end."""
-    for marker in MARKERS:
-        config.addinivalue_line("markers", marker)
-    config.stash[LEARNT] = {"loaded": False, "not_possible": []}
-    signal.signal(signal.SIGTERM, interrupted)
-
-
-def pytest_sessionfinish(session):
-    """Leave what was found out about the kernel."""
-    path = session.config.getoption("--learnt")
-    if path:
-        path.write_text(json.dumps(session.config.stash[LEARNT]), encoding="utf-8")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish(session):
-    """Count the tests that are to have a result, and leave their marks with it."""
-    session.config.stash[LEARNT]["collected"] = len(session.items)
-    for item in session.items:
-        item.user_properties.append(("marks", " ".join(mark.name for mark in item.iter_markers())))
-
-
-@pytest.fixture(scope="session", name="row")
-def fixture_row(request):
-    """The kernel row."""
-    return Row.find(request.config.getoption("--row"))
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config, items):
-    """Take this run's share; run modules that share a guest one after the other."""
-    share, _, shares = config.getoption("--share").partition("/")
-    modules = sorted({item.path for item in items})
-    mine = set(modules[int(share) - 1::int(shares)])
-    why = {item: "of another share" for item in items if item.path not in mine}
-    row = Row.find(config.getoption("--row"))
-    for item in items:
-        reason = impossible(item, row, config)
-        if reason is not None and item not in why:
-            why[item] = reason
-            config.stash[LEARNT]["not_possible"] += [reason] if reason else []
-    excused = {(item.path, item.originalname) for item in items
-               if item.get_closest_marker("excused")}
-    if len(excused) > EXCUSED_MOST:
-        raise pytest.UsageError(f"{len(excused)} tests are excused: at most {EXCUSED_MOST} may be")
-    config.hook.pytest_deselected(items=list(why))
-    items[:] = [item for item in items if item not in why]
-    items.sort(key=guest_of)
-
-
-def impossible(item, row, config):
-    """Why a test is not for the kernel of a row, or not for this run; None if it is."""
-    for mark in item.iter_markers():
-        option, values, lacks = ONLY.get(mark.name, ("", [None], ""))
-        if row.config().get(option) not in values:
-            return lacks
-        if mark.name == "excused" and mark.args[0] == row.variety:
-            return mark.args[1]
-        if (mark.name == "ours" and config.getoption("--driver") != "alloclab"
-                or mark.name == "virt" and config.getoption("--board")):
-            return ""
-        if mark.name == "recorded" and record_of(row) is None:
-            return "recorded: there is no record of these surroundings"
-    return None
-
-
-def guest_of(item):
-    """What modules are ordered by that share a guest; those without BOOT share none."""
-    boot = getattr(item.module, "BOOT", None)
-    return (boot != STANDARD, boot is None, boot.name if boot else "")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item, nextitem):
-    """Remember which test comes next."""
-    item.session.stash[NEXT] = nextitem
+def pytest_cmdline_main(config):
+    """With a plan: workers of pytest-xdist, which end when this process does, and junit.xml."""
+    option = config.option
+    if not option.plan:
+        return
+    option.last_failed_no_failures = "none"
+    option.tbstyle = "short"
+    if not hasattr(config, "workerinput"):
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        option.verbose -= 1
+        option.dist = "load"
+        option.tx = [f"{WORKERS}*popen//python=setpriv --pdeathsig TERM {sys.executable}"]
+        option.maxworkerrestart = str(WORKERS)
+        if option.plan == "test":
+            option.xmlpath = option.xmlpath or str(CLONE / "out/test/junit.xml")
+
+
+def plan_of(config):
+    """What this session runs. A worker knows from the main process where the rows are."""
+    option, known = config.option, getattr(config, "workerinput", None)
+    try:
+        plan = Plan(option.plan, option.row or ["debian"], option.scale,
+                    (lambda name: Row(known["rows"][name])) if known else Row.find)
+    except RowError as error:
+        raise pytest.UsageError(str(error)) from error
+    if not option.plan:
+        plan.by_hand(option.board or ("peer" if option.driver != "alloclab" else ""), option.scale)
+    return plan
+
+
+def pytest_configure(config):
+    """Have all of this session's plugins; end guests when this process is told to end."""
+    plan = plan_of(config)
+    config.stash[COLLECT] = Collect(plan)
+    config.pluginmanager.register(config.stash[COLLECT])
+    if hasattr(config, "workerinput"):
+        config.option.seed = config.workerinput["seed"]
+    elif plan.kind:
+        from report import Report
+        config.pluginmanager.register(Report(config, plan))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_report_header(config):
+    """The seed, whatever comes of the test."""
+    return f"the fuzzers' new seed: {config.option.seed}; --seed repeats what they try"
+
+
+@pytest.fixture(scope="session", autouse=True, name="group")
+def fixture_group(request):
+    """The group of tests that this one is in: its row, driver, board."""
+    return request.param
+
+
+@pytest.fixture(scope="session", name="row")
+def fixture_row(request, group):
+    """The kernel row."""
+    return request.config.stash[COLLECT].plan.rows[group.run.row]
 
 
 class Guests:
@@ -224,12 +176,13 @@ class Guests:
 
 
 @pytest.fixture(scope="session", name="guests")
-def fixture_guests(request, row):
-    """The guests of this run, with the programs and modules that its tests may use."""
-    driver = request.config.getoption("--driver")
+def fixture_guests(request, group, row):
+    """The guests of a group, with the programs and modules that its tests may use."""
+    driver = group.run.driver
     modules = [driver, "alloclab_inject", "alloclab_nested", "alloclab_refuse"]
     sources = [HERE / f"guest/{name}.c" for name in E2E_PROGRAMS]
-    if any(item.path.parent.name == "torture" for item in request.session.items):
+    paths = [item.path for item in request.session.items if group_of(item) is group]
+    if any(path.parent.name == "torture" for path in paths):
         modules += ["alloclab_crime", "alloclab_overflow"]
         sources = programs()
         if row.config().get("KUNIT") == "y":
@@ -238,14 +191,14 @@ def fixture_guests(request, row):
     for source in sources:
         program = program_for_guest(source, machine_of(row).tools)
         files[f"root/{program.name}"] = program
-    if any(item.path.stem.startswith("test_doctor") for item in request.session.items):
+    if any(path.stem.startswith("test_doctor") for path in paths):
         files |= {"root/doctor": CLONE / "scripts/doctor", "root/config": row.build / ".config"}
-    board = request.config.getoption("--board")
+    board = group.run.board
     make = functools.partial(PiGuest, model=board) if board else Guest
-    guests = Guests(row, driver, request.config.getoption("--logs"), files,
-                    request.config.stash[LEARNT], make)
-    yield guests
-    guests.end()
+    collect = request.config.stash[COLLECT]
+    collect.guests = Guests(row, driver, group.logs, files, collect.learn(group.run), make)
+    yield collect.guests
+    collect.guests.end()
 
 
 def quiet_guest(guests, boot, count):
@@ -332,26 +285,25 @@ def fixture_restrict(guest, lab):
 
 
 @pytest.fixture(scope="session", name="full")
-def fixture_full(request):
+def fixture_full(group):
     """Whether everything is to be tortured, or one of each kind."""
-    return request.config.getoption("--scale") == "full"
+    return group.run.scale == "full"
 
 
 @pytest.fixture(scope="module", name="left_by")
-def fixture_left_by(request):
+def fixture_left_by(request, group):
     """Where a test module leaves something beside the logs, by how its name is to end."""
-    logs = request.config.getoption("--logs")
     module = request.path.stem.removeprefix("test_")
-    return lambda what: logs.with_name(f"{logs.name}.{module}.{what}")
+    return lambda what: group.logs.with_name(f"{group.logs.name}.{module}.{what}")
 
 
 @pytest.fixture(scope="module", name="figures")
-def fixture_figures(request, left_by):
+def fixture_figures(request, group, left_by):
     """What a module's torture tests count: name -> number, written out at the end."""
     figures = {}
     start = time.monotonic()
     yield figures
-    if not request.config.getoption("--figures"):
+    if request.config.option.plan is None or not group.tortures:
         return
     figures["seconds"] = round(time.monotonic() - start)
     left_by("figures.json").write_text(json.dumps(figures), encoding="utf-8")

@@ -7,31 +7,36 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from detectors import look_back
 from guest.guest import Guest, GuestError
 from guest.row import CLONE
-from junit import Case
 
-DECLARED = re.compile(r"^\s*#\[kunit_tests\((\w+)\)\]", re.MULTILINE)
+SUITE = re.compile(r"^\s*#\[kunit_tests\((\w+)\)\]", re.MULTILINE)
+CASE = re.compile(r"^\s*#\[test\]\s*fn (\w+)\(", re.MULTILINE)
 RUN_SECONDS = 300
 
 
 def declared():
-    """The suites that the source declares by name."""
-    files = [path for part in ("src", "tests/kunit") for path in (CLONE / part).rglob("*.rs")]
-    return sorted({name for path in files
-                   for name in DECLARED.findall(path.read_text(encoding="utf-8"))})
+    """The cases that the source declares, as (suite, case)."""
+    found = []
+    for path in sorted(path for part in ("src", "tests/kunit")
+                       for path in (CLONE / part).rglob("*.rs")):
+        _, *suites = SUITE.split(path.read_text(encoding="utf-8"))
+        found += [(suite, case) for suite, text in zip(suites[::2], suites[1::2])
+                  for case in CASE.findall(text)]
+    return found
 
 
-def run(row, out, ask):
-    """Load the module in a guest; return the kernel log of the suites, and what `ask` answers."""
+def run(row, log):
+    """Load the module in a guest; return the kernel log of the suites, and what is wrong then."""
     files = {"root/alloclab_kunit.ko": row.product("alloclab_kunit.ko")}
-    with Guest(row, out / f"{row.name}.kunit.serial.log", files=files) as guest:
+    with Guest(row, log, files=files) as guest:
         start = guest.mark()
         guest.sh("insmod /root/alloclab_kunit.ko", RUN_SECONDS)
         lines = guest.log_since(start)
         # The module must also come out again.
         guest.sh("rmmod alloclab_kunit")
-        wrong = ask(guest)
+        wrong = look_back(guest, rounds=1).wrong
         guest.power_off()
     return lines, wrong
 
@@ -51,44 +56,27 @@ def parse(row, log):
         return json.loads(answer.read_text(encoding="utf-8")), done.stdout
 
 
-def cases_of(group, suite):
-    """The cases of a group of the parser's JSON, those of groups inside it too."""
-    found = []
-    for case in group["test_cases"]:
-        failure = "" if case["status"] == "PASS" else f"{case['status']}, see out/test/ktap.log"
-        found.append(Case(suite, case["name"], failure=failure))
+def cases_of(group, suite=""):
+    """The cases of a group of the parser's JSON, of groups inside it too: (suite, case) -> status.
+    """
+    found = {(suite, case["name"]): case["status"] for case in group["test_cases"]}
     for inner in group["sub_groups"]:
-        found += cases_of(inner, f"{suite}.{inner['name']}")
+        found |= cases_of(inner, f"{suite}.{inner['name']}".lstrip("."))
     return found
 
 
-def suites(row, out, ask):
-    """Run everything on one row; return (the cases, what the parser said).
+def suites(row, out):
+    """Run everything on one row; return (the cases as above, what else is wrong).
 
-    The log is added to `out`/ktap.log. `ask` is called with the guest before it ends, and answers
-    what is wrong with it, in words.
+    The log is added to ktap.log in the directory `out`.
     """
-    name = f"kunit.{row.name}"
-    wanted = declared()
-    if not wanted:
-        return [Case(name, "suites", failure="the source declares no KUnit suite")], ""
-    try:
-        lines, wrong = run(row, out, ask)
-        log = "\n".join(lines) + "\n"
-        with open(out / "ktap.log", "a", encoding="utf-8") as ktap:
-            ktap.write(f"# {name}: {row.release}\n{log}")
-        results, said = parse(row, log)
-    except GuestError as error:
-        return [Case(name, "run", failure=str(error))], ""
-    cases = cases_of(results, name)
-    ran = {case.suite for case in cases}
-    for suite in wanted:
-        if f"{name}.{suite}" not in ran:
-            cases.append(Case(name, suite, failure="declared in the source, but no case of "
-                                                   "it was run"))
+    lines, wrong = run(row, out / f"{row.name}.kunit.serial.log")
+    log = "\n".join(lines) + "\n"
+    with open(out / "ktap.log", "a", encoding="utf-8") as ktap:
+        ktap.write(f"# kunit.{row.name}: {row.release}\n{log}")
+    results, said = parse(row, log)
+    cases = cases_of(results)
+    unknown = cases.keys() - set(declared())
     # What the parser itself finds wrong, such as a plan that was not kept.
-    if results["misc"]["errors"]:
-        cases.append(Case(name, "KTAP", failure=said))
-    if wrong:
-        cases.append(Case(name, "detectors", failure="\n".join(wrong)))
-    return cases, said
+    return cases, [*wrong, *([said] if results["misc"]["errors"] else []),
+                   *(f"not declared in the source: {suite} {case}" for suite, case in unknown)]

@@ -10,19 +10,19 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 
 import record
+from plan import CLONE, MARKS, clear, run_tests
 from guest.row import Row, RowError, table
-from jobs import (CLONE, MARKS, RUN, Progress, boards_jobs, clear, e2e_jobs, kunit_jobs, run_jobs,
-                  stop)
 
 OUT = CLONE / "out/matrix"
 LEFT = ["*.json", "*.log", "*.txt", "*.xml"]
+NOTHING = {"words": [], "kunit": [], "boards": [], "e2e": [], "loaded": False, "page_size": None,
+           "not_possible": {}, "seconds": 0}
 CACHE = "ALLOCLAB_CACHE"
 # How many minutes it takes to make a row's kernel, by its kind, and to test it; on two processors.
 MAKE_MINUTES = {"stock": 2, "own": 6}
@@ -35,16 +35,25 @@ COLUMNS = ["row", "kernel", "rustc", "page size", "", "KUnit", "end to end", "no
 
 def wanted(entry, words):
     """Of what a row has run, the cases that the words of make matrix name."""
-    marks = {RUN, *(word for word in words if word in MARKS)}
+    marks = {record.RUN, *(word for word in words if word in MARKS)}
     return [case for case in entry["e2e"]
             if "all" in words or marks & set(case["marks"].split())]
 
 
 def missing(words, had):
-    """The words of make matrix that what a row has run does not cover."""
+    """The words of make matrix that what a row has run does not cover. It never covers the boards,
+    of which make test tries thirty.
+    """
     if "all" in had:
-        return [word for word in words if word == "kunit" and "kunit" not in had]
-    return [word for word in words if word not in had]
+        had = [*MARKS, *had]
+    return [word for word in words if word == "boards" or word not in had]
+
+
+def to_run(words, had):
+    """The same, with `!` before marks whose tests were run, for tests/plan.py."""
+    left = missing(words, had)
+    ran = [f"!{word}" for word in had if word in MARKS]
+    return [*left, *ran] if set(left) & set(MARKS) else left
 
 
 def announce(rows, had):
@@ -84,8 +93,7 @@ def known_of(name, row, had):
     found = had.get(name)
     if found and row and found["kernel"] == row.directory.name:
         return found
-    return {"words": [], "kunit": [], "e2e": [], "loaded": False, "page_size": None,
-            "not_possible": {}, "seconds": 0}
+    return NOTHING
 
 
 def counts(results):
@@ -157,33 +165,23 @@ def main():
     clear(OUT, LEFT)
     announce(entries, had)
     built = {name: build(name) for name in entries}
-    progress = Progress()
     known = {name: known_of(name, row, had) for name, (row, _) in built.items()}
-    jobs = []
-    for name, words in entries.items():
-        row, left = built[name][0], missing(words, known[name]["words"])
-        if row:
-            # The boards are no matter of what make test has found: it tries thirty of them.
-            jobs += boards_jobs(row, words, OUT, "full")
-        if row and left:
-            jobs += kunit_jobs(row, left, OUT)
-            jobs += e2e_jobs(row, left, OUT, but=[word for word in known[name]["words"]
-                                                  if word in MARKS])
-    outcomes = run_jobs(jobs, progress)
+    left = {name: to_run(words, known[name]["words"]) for name, words in entries.items()
+            if built[name][0]}
+    left = {name: words for name, words in left.items() if words}
+    status = run_tests("matrix", left) if left else 0
+    found = record.read(OUT)
     results, problems = [], []
     for name, words in entries.items():
         row, seconds = built[name]
-        new = record.entry(row, words, [outcome for outcome in outcomes if outcome.row is row])
+        new = found.get(name, NOTHING)
         results.append(result(name, words, row, seconds, known[name], new))
         problems += [f"matrix: {name} {what}" for what in wrong(results[-1], words)]
+        if row and "boards" in words and not (new["boards"] and not any(new["boards"])):
+            problems.append(f"matrix: {name} {sum(new['boards'])} tests of boards failed")
+    if status and not problems:
+        problems.append(f"matrix: pytest ended with status {status}")
     (OUT / "matrix.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    for outcome in outcomes:
-        for case in outcome.cases:
-            if case.failure:
-                print(f"FAILED {case.suite} {case.name}")
-        failed = sum(bool(case.failure) for case in outcome.cases)
-        if outcome.suite == "boards" and (failed or not outcome.cases):
-            problems.append(f"matrix: {outcome.row.name} {failed} tests of boards failed")
     boards = OUT / "boards.txt"
     if boards.exists():
         print(f"{boards.read_text(encoding='utf-8').splitlines()[0]}; see {boards.name}")
@@ -192,7 +190,6 @@ def main():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, stop)
     try:
         sys.exit(main())
     except RowError as problem:

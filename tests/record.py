@@ -12,12 +12,14 @@ import json
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 
-from jobs import CLONE
-
+CLONE = Path(__file__).resolve().parent.parent
 RECORD = CLONE / "out/test/rows.json"
 # The digest that scripts/task.sh took before anything was built.
 STATE = "ALLOCLAB_TREE"
+# What stands for a suite and for a mark where the failure is of the run itself.
+RUN = "run"
 
 
 def products():
@@ -45,37 +47,42 @@ def state():
     return digest.hexdigest()
 
 
-def write(entries):
-    """Record the entries of rows, unless the tree has changed since anything was built."""
-    if os.environ.get(STATE) == state():
-        RECORD.write_text(json.dumps({"state": state(), "rows": entries}, indent=1) + "\n",
-                          encoding="utf-8")
+def write(out, entries):
+    """Record the entries of rows in a directory. Those of make test are no record if the tree has
+    changed since anything was built, or if not everything was run: nobody noted its state then.
+    """
+    if out != RECORD.parent or os.environ.get(STATE) == state():
+        (out / RECORD.name).write_text(json.dumps({"state": state(), "rows": entries}, indent=1) +
+                                       "\n", encoding="utf-8")
 
 
-def read():
-    """The entries of the last make test, by row; none where it was of another state."""
+def read(out=None):
+    """The entries of the run that has just left them in a directory, or else those of the last make
+    test, none where it was of another state. By row.
+    """
     try:
-        record = json.loads(RECORD.read_text(encoding="utf-8"))
+        record = json.loads(((out or RECORD.parent) / RECORD.name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    return record["rows"] if record["state"] == state() else {}
+    return record["rows"] if out or record["state"] == state() else {}
 
 
-def entry(row, words, outcomes):
+def entry(row, words, results, learnt):
     """What was found on a row by what its words name: everything that make matrix asks for."""
-    cases = {suite: [case for outcome in outcomes if outcome.suite == suite
-                     for case in outcome.cases] for suite in ("kunit", "e2e")}
-    reasons = Counter(why for outcome in outcomes
-                      for why in outcome.learnt.get("not_possible", []))
-    learnt = [outcome.learnt for outcome in outcomes if outcome.learnt]
+    def of(suite):
+        return [result for result in results if result.suite == suite]
+
     return {
-        "kernel": row.directory.name if row else None, "words": words,
-        "kunit": [bool(case.failure) for case in cases["kunit"]],
-        "e2e": [{"marks": case.marks, "failed": bool(case.failure)} for case in cases["e2e"]],
-        "loaded": any(known.get("loaded") for known in learnt),
-        "page_size": next((known["page_size"] for known in learnt if "page_size" in known), None),
-        "not_possible": dict(reasons),
-        "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
+        "kernel": row.directory.name, "words": words,
+        "kunit": [result.failed for result in of("kunit")],
+        "boards": [result.failed for result in of("boards")],
+        # What failed beside all tests counts where they do.
+        "e2e": [{"marks": result.marks, "failed": result.failed} for result in of("e2e") + of(RUN)],
+        "loaded": learnt.get("loaded", False),
+        "page_size": learnt.get("page_size"),
+        "not_possible": dict(Counter(learnt.get("not_possible", []))),
+        "seconds": round(sum(result.seconds for suite in ("kunit", "boards", "e2e")
+                             for result in of(suite)), 1),
     }
 
 

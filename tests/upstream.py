@@ -14,11 +14,12 @@ import re
 import subprocess
 import sys
 
+import record
 from bench import BenchError, bench_row, entries, measure
 from guest.guest import Guest, GuestError
 from guest.row import Row, RowError
-from jobs import CLONE, Progress, clear, e2e_jobs, kunit_jobs, run_jobs
 from kunit import cases_of, parse
+from plan import CLONE, clear, run_tests
 
 OUT = CLONE / "out/upstream"
 LEFT = ["*.json", "*.log", "*.xml"]
@@ -55,8 +56,9 @@ def own_tests(row):
         lines = guest.log_since(0)
         guest.power_off()
     results, said = parse(row, "\n".join(lines) + "\n")
-    cases = cases_of(results, "kernel")
-    failed = [f"{case.suite} {case.name}: {case.failure}" for case in cases if case.failure]
+    cases = cases_of(results)
+    failed = [f"{suite} {case}: {status}" for (suite, case), status in cases.items()
+              if status != "PASS"]
     return failed or ([] if cases else [f"the kernel ran no tests of its own: {said}"]), len(cases)
 
 
@@ -125,10 +127,10 @@ def main():
     wrong = checkpatch(plain.source)
     failed, own = own_tests(patched)
     print(f"the kernel's own tests: {own - len(failed)} passed, {len(failed)} failed", flush=True)
-    outcomes = run_jobs([*kunit_jobs(patched, ["kunit"], OUT), *e2e_jobs(patched, ["core"], OUT)],
-                        Progress())
-    cases = [case for outcome in outcomes for case in outcome.cases]
-    failed += [f"{case.suite} {case.name}: {case.failure}" for case in cases if case.failure]
+    status = run_tests("upstream", {ROW: ["kunit", "core"]})
+    found = record.read(OUT).get(ROW, {"kunit": [], "e2e": []})
+    cases = [*found["kunit"], *(case["failed"] for case in found["e2e"])]
+    failed += ["a test, see above"] * max(sum(cases), bool(status))
     wrong += owner(plain, patched)
     result, dearer = compare(pairs(plain), pairs(patched))
     (OUT / "upstream.json").write_text(json.dumps(

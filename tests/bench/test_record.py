@@ -5,6 +5,8 @@ Whoever makes it cost more writes the record anew, with the reason, in the same 
 build root, `tests/bench.py --record REASON`.
 """
 
+import warnings
+
 import pytest
 
 from bench import (SIZES, boot, costs, entries, exceeded, figures, files_of, record_of, records,
@@ -52,20 +54,18 @@ def test_what_exceeds_is_found():
 
 
 @pytest.fixture(scope="module", name="now")
-def fixture_now(row, request):
+def fixture_now(row, group):
     """What everything costs now."""
-    out = request.config.getoption("--logs").parent
-    return costs(entries(figures(boot(row, out, 1, files_of(row))), row))
+    return costs(entries(figures(boot(row, group.logs.parent, 1, files_of(row))), row))
 
 
-def test_everything_is_measured(row, now, capsys):
+def test_everything_is_measured(row, now):
     assert now.keys() >= records()[-1]["costs"].keys()
     if record_of(row) is None:
         here, newest = surroundings(row), records()[-1]["surroundings"]
         others = {name: value for name, value in here.items() if newest[name] != value}
-        with capsys.disabled():
-            print(f"not compared: there is no record of these surroundings; in the newest one "
-                  f"there is another {' and '.join(others)} than {others}")
+        warnings.warn(f"not compared: there is no record of these surroundings; in the newest one "
+                      f"there is another {' and '.join(others)} than {others}")
 
 
 @pytest.mark.recorded

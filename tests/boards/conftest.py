@@ -11,9 +11,9 @@ from readback import Schema
 
 
 @pytest.fixture(scope="session", name="out")
-def fixture_out(request):
+def fixture_out(group):
     """Where something is left beside the logs."""
-    return request.config.getoption("--logs").parent
+    return group.logs.parent
 
 
 @pytest.fixture(scope="session", name="package")

@@ -16,8 +16,8 @@ NAMES = {"raspi3b": "Raspberry Pi 3 Model B", "raspi4b": "Raspberry Pi 4 Model B
 LINE = 17
 
 
-def test_board_and_line(request, guest, button):
-    board = request.config.getoption("--board")
+def test_board_and_line(group, guest, button):
+    board = group.run.board
     assert NAMES.keys() == MODELS.keys()
     assert guest.sh("tr -d '\\0' </proc/device-tree/model") == NAMES[board]
     taken = guest.sh(f"grep '^ *{button.irq()}:' /proc/interrupts")

@@ -8,14 +8,13 @@ import pytest
 
 import matrix
 import record
-from jobs import RUN, Outcome
-from junit import Case
+from record import RUN
+from report import Result
 
 ROW = SimpleNamespace(name="one", directory=Path("/cache/kernels/one-7.3-abc"), kind="own",
                       release="7.3.4", tested=True,
                       config=lambda: {"RUSTC_VERSION_TEXT": '"rustc 1.85.1 (Debian)"'})
-LEARNT = {"loaded": True, "page_size": 16384, "collected": 2,
-          "not_possible": ["no line", "no line"]}
+LEARNT = {"loaded": True, "page_size": 16384, "not_possible": ["no line", "no line"]}
 
 
 @pytest.fixture(name="tree")
@@ -29,7 +28,7 @@ def fixture_tree(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "out/test").mkdir(parents=True)
     monkeypatch.setenv(record.STATE, record.state())
-    record.write({"one": {"words": ["core"]}})
+    record.write(tmp_path / "out/test", {"one": {"words": ["core"]}})
     return tmp_path
 
 
@@ -49,31 +48,28 @@ def test_another_tree(tree, change):
     assert record.read() == {}
     # Nor does a run say anything of a tree that has changed meanwhile.
     record.RECORD.unlink()
-    record.write({"one": {}})
+    record.write(tree / "out/test", {"one": {}})
     assert not record.RECORD.exists() and record.read() == {}
 
 
-def cases(*results):
-    """Cases with (marks, whether it failed)."""
-    return [Case("e2e.one", f"case{number}", failure="x" if failed else "", marks=marks)
-            for number, (marks, failed) in enumerate(results)]
-
-
 def found(words, *results, kunit=()):
-    """The entry of a row that has run such end-to-end tests and so many KUnit cases."""
+    """The entry of a row that has run end-to-end tests and KUnit cases, with (marks, whether it
+    failed) each.
+    """
     return record.entry(ROW, words, [
-        Outcome(ROW, "kunit", cases(*kunit), 1.0, {}),
-        Outcome(ROW, "e2e", cases(*results), 2.0, LEARNT)])
+        Result("test", RUN if marks == RUN else suite, "one", marks, failed, 1.0)
+        for suite, cases in (("kunit", kunit), ("e2e", results))
+        for marks, failed in cases], LEARNT)
 
 
 def test_only_what_is_asked_for_counts():
     words = ["kunit", "core"]
     had = found(["all", "kunit"], ("core edges", False), ("", True), ("storms", True),
                 kunit=[("", False)])
-    entry = matrix.result("one", words, ROW, 1.0, had, record.entry(ROW, words, []))
+    entry = matrix.result("one", words, ROW, 1.0, had, record.entry(ROW, words, [], {}))
     assert (entry["kunit"], entry["e2e"]) == \
         ({"passed": 1, "failed": 0}, {"passed": 1, "failed": 0})
-    assert (entry["rustc"], entry["page_size"], entry["seconds"]) == ("1.85.1", 16384, 4.0)
+    assert (entry["rustc"], entry["page_size"], entry["seconds"]) == ("1.85.1", 16384, 5.0)
     assert entry["not_possible"] == ["no line (2 tests)"]
     assert matrix.wrong(entry, words) == []
 
@@ -88,6 +84,10 @@ def test_what_make_test_did_not_run_is_missing():
     assert matrix.missing(["core", "storms"], ["core", "storm"]) == ["storms"]
     assert matrix.missing(["kunit", "core"], ["all", "setup"]) == ["kunit"]
     assert matrix.missing(["core"], ["all"]) == []
+    # Of the boards' trees make test tries thirty.
+    assert matrix.missing(["core", "boards"], ["all", "boards"]) == ["boards"]
+    assert matrix.to_run(["core", "storms"], ["core", "storm"]) == ["storms", "!core", "!storm"]
+    assert matrix.to_run(["core", "boards"], ["all"]) == ["boards"]
 
 
 def test_another_kernel():
@@ -104,5 +104,5 @@ def test_another_kernel():
     (ROW, ["kunit", "core"], found(["core"], ("core", False)), "no test of kunit passed"),
     (ROW, ["core"], found(["core"], ("core", False)) | {"loaded": False}, "was not loaded")])
 def test_what_is_wrong(row, words, entry, said):
-    nothing = record.entry(ROW, words, [])
+    nothing = record.entry(ROW, words, [], {})
     assert matrix.wrong(matrix.result("one", words, row, 0.0, nothing, entry), words) == [said]

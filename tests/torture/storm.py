@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from guest.row import Row
 from lab import PL061, Boot, node, nodes
 
 # CPUs of the guests, by the kernel's variety: (quick, full).
@@ -28,12 +27,12 @@ def devices(row):
 def for_each_cpus(metafunc):
     """Run a module's tests in a guest for each number of CPUs, their argument `cpus`.
 
-    The module says in CPUS which ones: variety of the kernel -> (quick, full).
+    The module says in CPUS which ones: variety of the kernel -> (quick, full). The others are left
+    out by tests/collect.py.
     """
-    option = metafunc.config.getoption
-    choice = metafunc.module.CPUS[Row.find(option("--row")).variety][option("--scale") == "full"]
     if "cpus" in metafunc.fixturenames:
-        metafunc.parametrize("cpus", choice, ids="{}cpu".format, scope="module")
+        choice = {cpus for scales in metafunc.module.CPUS.values() for cpus in sum(scales, [])}
+        metafunc.parametrize("cpus", sorted(choice), ids="{}cpu".format, scope="module")
 
 
 @pytest.fixture(name="boot", scope="module")

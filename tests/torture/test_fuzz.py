@@ -36,14 +36,12 @@ def seeds(guest):
 
 
 @pytest.fixture(name="seed", params=["kept", "new"])
-def fixture_seed(request, capsys):
+def fixture_seed(request):
     """The seed of the fuzzer's random numbers."""
     if request.param == "kept":
         return SEED
     seed = request.config.getoption("--seed")
-    # Whether the test passes or fails: what it has tried can be tried again.
-    with capsys.disabled():
-        print(f"the new seed is {seed}; --seed {seed} repeats it")
+    print(f"--seed {seed} repeats it")
     return seed
 
 
