@@ -15,6 +15,7 @@ ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is
         "hard": ("PREEMPT_RT", [None], "hard: with PREEMPT_RT no interrupt may allocate"),
         "preempt_rt": ("PREEMPT_RT", ["y"], ""),
         "traced": ("EVENT_TRACING", ["y"], "traced: without EVENT_TRACING nothing is traced"),
+        "debug_info": ("DEBUG_INFO", ["y"], ""),
         "late_sim": ("GPIO_SIM", ["m"], "")}
 # So many tests may have the mark.
 EXCUSED_MOST = 5

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A press and a write pass the files of src/ that CONTRIBUTING.md lists, and no others.
+
+QEMU traces each instruction of the module meanwhile. The module's debugging information says of
+which functions it is, those that are inlined too.
+"""
+
+import re
+import subprocess
+
+import pytest
+
+from guest.guest import Guest
+from guest.machine import machine_of
+from guest.row import CLONE
+from lab import PL061, Lab
+
+pytestmark = [pytest.mark.ours, pytest.mark.virt, pytest.mark.debug_info]
+# Modules lie there with nokaslr, and nothing else.
+MODULES = "0xffff800000000000..0xffff80007fffffff"
+PC = re.compile(r"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/")
+# A line of addr2line, where it knows the number.
+PLACE = re.compile(rf"^{re.escape(str(CLONE))}/src/([\w/]+\.rs):\d")
+# A file of a table in CONTRIBUTING.md, and what it does there.
+STEP = re.compile(r"^\| \d \| `([\w/]+\.rs)` \| (.*) \|$", re.MULTILINE)
+# What has no instructions, as the table begins to say it.
+DATA = "`RULES`"
+
+
+class Traced(Guest):
+    """A guest whose modules QEMU traces when it is told to."""
+
+    driver = "alloclab"
+    trace = None
+
+    def _command_line(self, directory):
+        self.trace = directory / "trace"
+        return [*super()._command_line(directory), "-D", str(self.trace), "-dfilter", MODULES]
+
+    def monitor(self, line):
+        """Have QEMU's monitor carry out a line for people."""
+        self._command(line, "human-monitor-command", **{"command-line": line})
+
+    def traced(self, action):
+        """Where in modules the guest was during an action: addresses."""
+        self.monitor("one-insn-per-tb on")
+        self.monitor("log nochain,exec")
+        action()
+        self.monitor("log none")
+        with open(self.trace, encoding="utf-8") as lines:
+            found = {int(match[1], 16) for match in map(PC.match, lines) if match}
+        self.trace.write_bytes(b"")
+        return found
+
+
+@pytest.fixture(scope="module", name="traced")
+def fixture_traced(row, group):
+    """A guest with the module loaded."""
+    with Traced(row, f"{group.logs}.way.serial.log", overlays=[PL061], append="nokaslr",
+                files={"root/alloclab.ko": row.product("alloclab.ko")}) as guest:
+        Lab(guest).load()
+        yield guest
+        guest.power_off()
+
+
+def files_at(row, guest, addresses):
+    """The files of src/ that have an instruction at one of the addresses, inlined or not."""
+    text = int(guest.sh("cat /sys/module/alloclab/sections/.text"), 16)
+    asked = "".join(f"{address - text:#x}\n" for address in sorted(addresses))
+    said = subprocess.run([f"{machine_of(row).tools}addr2line", "-i", "-j", ".text", "-e",
+                           row.product("alloclab.ko")], input=asked, stdout=subprocess.PIPE,
+                          text=True, check=True).stdout
+    return {match[1] for match in map(PLACE.match, said.splitlines()) if match}
+
+
+def listed(title):
+    """The files that CONTRIBUTING.md lists under a title, with what each does."""
+    text = (CLONE / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return STEP.findall(text.partition(f"\n## {title}\n")[2].partition("\n## ")[0])
+
+
+def check(title, most, found):
+    """The list has at most so many files, and just these, but for those that are data."""
+    steps = listed(title)
+    assert 0 < len(steps) == len(dict(steps)) <= most
+    assert found == {file for file, what in steps if not what.startswith(DATA)}
+
+
+def test_press(row, traced):
+    lab = Lab(traced)
+    button = lab.button()
+    button.set(method="kmalloc")
+    lines = len(traced.log)
+
+    def press():
+        traced.press()
+        traced.wait_log("alloclab button: kmalloc: allocated .* \\(press 1\\)", lines)
+
+    check("The way of one press", 9, files_at(row, traced, traced.traced(press)))
+
+
+def test_write(row, traced):
+    button = Lab(traced).button()
+    check("The way of one write", 7, files_at(
+        row, traced, traced.traced(lambda: button.set(method="vmalloc"))))
