@@ -26,6 +26,8 @@ from programs import program_for_guest, programs
 E2E_PROGRAMS = ["fragment", "interrupted_write", "ticks"]
 # One more than the smallest supported machine has processors: a guest often waits.
 WORKERS = 3
+# Of guests whose BOOT does not say, by the kernel's variety.
+CPUS = {"stock": 2, "own": 2, "debug": 1}
 COLLECT = pytest.StashKey()
 
 
@@ -139,8 +141,8 @@ class Guests:
             self.count += 1
             log = f"{self.logs}.{self.count}-{boot.name}.serial.log"
             guest = self.make(self.row, log, overlays=boot.overlays, files=files,
-                              memory=boot.memory, cpus=boot.cpus, append=boot.append,
-                              firmware=boot.firmware)
+                              memory=boot.memory, cpus=boot.cpus or CPUS[self.row.variety],
+                              append=boot.append, firmware=boot.firmware)
             try:
                 guest.start()
             except GuestError as error:

@@ -46,7 +46,7 @@ class Guest:
         self._overlays = list(overlays)
         self._files = dict(files or {})
         self._memory = memory
-        self._cpus = cpus
+        self.cpus = cpus
         self._append = append
         self._firmware = firmware
         self._directory = None
@@ -104,7 +104,7 @@ class Guest:
             self.row, directory, initramfs.CHANNEL,
             {**self._files, "etc/channel": f"{machine_of(self.row).serial}1"},
             [qemu.to_file(self.log.path), "chardev:channel"], overlays=self._overlays,
-            memory=self._memory, cpus=self._cpus, append=qemu.strict(self.row, self._append),
+            memory=self._memory, cpus=self.cpus, append=qemu.strict(self.row, self._append),
             firmware=self._firmware)
 
     def _channel_ends(self):

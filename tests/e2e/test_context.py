@@ -6,7 +6,7 @@ import re
 import pytest
 
 from guest.events import READY
-from lab import DRIVER, DROPPED, PROBE_FAILED, STANDARD, STANDARD_NODES
+from lab import DRIVER, DROPPED, PROBE_FAILED, STANDARD, STANDARD_NODES, all_cpus
 
 BOOT = STANDARD
 pytestmark = pytest.mark.wide
@@ -244,7 +244,8 @@ def test_unbind_frees_what_the_interrupt_allocated(guest, lab, button, able):
 @pytest.mark.edges
 def test_unbind_in_a_storm(guest, lab, hard):
     result = guest.run(
-        f"insmod /root/alloclab_inject.ko irq={hard.irq()} count=4000000 cpus=0,1 & "
+        f"insmod /root/alloclab_inject.ko irq={hard.irq()} count=4000000 "
+        f"cpus={all_cpus(guest)} & "
         f"injector=$!; usleep 300000; echo interrupt >{DRIVER}/unbind || exit 99; wait $injector",
         60)
     assert result.status not in (0, 99), result

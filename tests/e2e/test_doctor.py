@@ -57,7 +57,7 @@ def test_says_what_is_true_and_sees_a_press(row, guest, lab, doctor):
     assert looked.said["status"] == BUILDING | (0 if row.tree else PRESSING)
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_without_the_module(row, lab, doctor):
     lab.unload()
     looked = doctor.look("")
@@ -68,7 +68,7 @@ def test_without_the_module(row, lab, doctor):
     assert "bound" not in looked.found["node"]
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_without_debugfs(row, guest, lab, doctor):
     assert lab.loaded()
     guest.sh("umount /sys/kernel/debug")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lab import DRIVER, DROPPED, STANDARD
+from lab import DRIVER, DROPPED, STANDARD, all_cpus
 
 BOOT = STANDARD
 STORM = 20000
@@ -44,7 +44,8 @@ def test_edges_and_software_presses_together(lab):
     irq = button.irq()
     button.set(method="kmalloc")
     lab.guest.sh(f"for i in 1 2 3 4; do echo 500 >{button.directory}/press & done; "
-                 f"insmod /root/alloclab_inject.ko irq={irq} count=2000 cpus=0,1; "
+                 f"insmod /root/alloclab_inject.ko irq={irq} count=2000 "
+                 f"cpus={all_cpus(lab.guest)}; "
                  "status=$?; rmmod alloclab_inject; wait; exit $status", 120)
     assert button.wait_counter("presses", 4000) == 4000
     counters = button.counters("edges", "allocs", "frees", "failures")
@@ -156,7 +157,8 @@ def test_unbind_in_a_storm(guest, lab):
     button.set(method="vmalloc")
     # Without a handler the injector's next edge is refused: insmod then fails.
     result = guest.run(
-        f"insmod /root/alloclab_inject.ko irq={button.irq()} count=4000000 cpus=0,1 & "
+        f"insmod /root/alloclab_inject.ko irq={button.irq()} count=4000000 "
+        f"cpus={all_cpus(guest)} & "
         f"injector=$!; usleep 300000; echo fast >{DRIVER}/unbind || exit 99; wait $injector", 60)
     assert result.status not in (0, 99), result
     assert guest.run(f"test -e {button.directory}").status != 0

@@ -17,7 +17,7 @@ from lab import CHIP, DEBUGFS, DRIVER, PL061, Boot, bank, load_sim, node, nodes
 RUNS = {"debug": 42, "stock": 18}
 # One is pressed in thread context, the other one in hard context.
 NAMES = ("sim0", "sim1")
-BOOT = Boot("controller", kernel_modules=["gpio-sim"], overlays=(PL061, nodes(
+BOOT = Boot("controller", cpus=2, kernel_modules=["gpio-sim"], overlays=(PL061, nodes(
     bank(len(NAMES)), node(NAMES[0], 0, parent="sim"),
     node(NAMES[1], 1, 'alloclab,gfp = "atomic"', 'alloclab,context = "hard"', parent="sim"))))
 CONTROLLER = "/sys/bus/platform/drivers/gpio-sim"

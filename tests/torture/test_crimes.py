@@ -11,7 +11,7 @@ from lab import Boot
 # The kernels it is for, and about how many seconds it takes there in quick scale.
 RUNS = {"debug": 108}
 # By itself KASAN says no more after its first report.
-BOOT = Boot("crimes", memory=384, append="kasan_multi_shot")
+BOOT = Boot("crimes", memory=384, cpus=2, append="kasan_multi_shot")
 MODULE = "/root/alloclab_crime.ko"
 # The one in Rust.
 OVERFLOW = "overflow"

@@ -10,7 +10,7 @@ from sweep import GIVES_UP, KMEMLEAK, Sweep, Table
 
 # The kernels it is for, and about how many seconds it takes there in quick scale.
 RUNS = {"debug": 48}
-BOOT = STANDARD
+BOOT = STANDARD._replace(name="failed-load", cpus=2)
 # Where the driver core allocates after it has bound the devices.
 LATE = "module_add_driver"
 # Of the device that is bound first.

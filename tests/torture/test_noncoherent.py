@@ -14,7 +14,7 @@ RUNS = {"debug": 78}
 # background when it has less left than this. It is full with what it has at boot.
 POOL = 65536
 # QEMU's whole machine is coherent, but for what says otherwise.
-BOOT = Boot("noncoherent", append=f"coherent_pool={POOL}", overlays=(PL061, nodes(
+BOOT = Boot("noncoherent", cpus=2, append=f"coherent_pool={POOL}", overlays=(PL061, nodes(
     "button { dma-noncoherent; }", node("coherent", 5),
     node("interrupt", 7, "dma-noncoherent", "debounce-interval = <0>", 'alloclab,gfp = "atomic"',
          'alloclab,context = "hard"'))))

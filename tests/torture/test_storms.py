@@ -9,13 +9,13 @@ import storm
 from storm import BUTTONS, CPUS, devices, emptied, list_of, settled
 
 # The kernels it is for, and about how many seconds it takes there in quick scale.
-RUNS = {"own": 132, "debug": 96}
+RUNS = {"own": 90, "debug": 96}
 BOOT = BUTTONS
 # Over all numbers of CPUs and both contexts: (quick, full).
 EDGES = {"own": (48000, 1000000), "debug": (2000, 100000)}
 # In each context, by the number of CPUs: most with two, where a press is taken just as often while
 # an edge comes, and emulation is fastest.
-BURSTS = {"own": ({1: 300, 2: 6000, 4: 200}, {1: 5000, 2: 20000, 4: 2000}),
+BURSTS = {"own": ({1: 300, 2: 2500, 4: 200}, {1: 5000, 2: 20000, 4: 2000}),
           "debug": ({2: 100}, {1: 300, 2: 1500, 4: 300})}
 # Of the edges, how many come while the settings change.
 CHANGING = 8
