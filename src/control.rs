@@ -31,6 +31,7 @@ use crate::{
         parse_context,
         parse_gfp,
         parse_presses,
+        Change,
         Invalid,
         Selection,
         Settings,
@@ -86,6 +87,11 @@ pub(crate) const FILES: &[File<Alloclab>] = &[
         }),
     },
     File {
+        name: c_str!("settings"),
+        read: Some(|device, m| seq_print!(m, "{}\n", settings(device))),
+        write: Some(set_several),
+    },
+    File {
         name: c_str!("press"),
         read: None,
         write: Some(press),
@@ -133,7 +139,22 @@ fn set(
 ) -> Result {
     let bytes = trim(device, name, &text)?;
     let lab = &device.data;
-    lab.change(device.dev, name, bytes, |settings| change(settings, bytes))
+    lab.change(device.dev, name, bytes, &|settings| change(settings, bytes))
+}
+
+/// Changes the settings that `text` names, all or nothing.
+fn set_several(device: &Device<'_>, text: Text<'_>) -> Result {
+    let name = "settings";
+    let bytes = trim(device, name, &text)?;
+    let lab = &device.data;
+    match Change::parse(bytes) {
+        Ok(change) => lab.change(device.dev, name, bytes, &|settings| {
+            change.apply(settings);
+            Ok(())
+        }),
+        // The word alone, as that is what is to be mended.
+        Err((word, invalid)) => lab.refuse(device.dev, name, word, &invalid),
+    }
 }
 
 fn press(device: &Device<'_>, text: Text<'_>) -> Result {

@@ -215,7 +215,7 @@ impl<'bound> Lab<'bound> {
         dev: BoundDevice<'_>,
         name: &str,
         text: &[u8],
-        change: impl FnOnce(&mut Settings) -> Result<(), Invalid>,
+        change: &dyn Fn(&mut Settings) -> Result<(), Invalid>,
     ) -> Result {
         let changed = self.with_bench(dev, |bench| {
             let mut settings = *bench.toggle.plan().settings();

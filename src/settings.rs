@@ -182,6 +182,8 @@ pub(crate) enum Invalid {
     Context,
     /// Not a number of presses.
     Presses,
+    /// Not a setting with its value, or one that was said before.
+    Word,
     /// This method objects to it.
     Refused(Method, Objection),
     /// Every method does; of the objections, the one that says what to change.
@@ -220,6 +222,13 @@ impl fmt::Display for Invalid {
             ),
             Self::Context => f.write_str("allowed are thread, hard"),
             Self::Presses => f.write_fmt(fmt!("allowed are 1 to {MAX_PRESSES}")),
+            Self::Word => {
+                f.write_str("allowed are")?;
+                for (setting, _) in SETTINGS {
+                    f.write_fmt(fmt!(" {setting}=VALUE"))?;
+                }
+                f.write_str(", each once")
+            }
             Self::Refused(method, objection) => show_objection(f, *method, objection),
             Self::RefusedByAll(method, objection) => {
                 f.write_str("every method refuses it, as ")?;
@@ -284,6 +293,93 @@ impl Settings {
             gfp: self.gfp,
             context: self.context,
         }
+    }
+}
+
+impl fmt::Display for Settings {
+    /// Shows them as [`Change::parse`] takes them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            selection,
+            size,
+            gfp,
+            context,
+        } = self;
+        f.write_fmt(fmt!(
+            "method={selection} size={size} gfp={gfp} context={context}"
+        ))
+    }
+}
+
+/// What is to become of the settings: those that were said change, the others stay.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Change {
+    selection: Option<Selection>,
+    size: Option<Size>,
+    gfp: Option<Gfp>,
+    context: Option<Context>,
+}
+
+/// Takes the value of one setting; returns whether it was said before.
+type Take = fn(&mut Change, &[u8]) -> Result<bool, Invalid>;
+
+/// Each setting by its name.
+const SETTINGS: [(&str, Take); 4] = [
+    ("method", |change, text| {
+        Ok(change.selection.replace(Selection::parse(text)?).is_some())
+    }),
+    ("size", |change, text| {
+        Ok(change.size.replace(Size::parse(text)?).is_some())
+    }),
+    ("gfp", |change, text| {
+        Ok(change.gfp.replace(parse_gfp(text)?).is_some())
+    }),
+    ("context", |change, text| {
+        Ok(change.context.replace(parse_context(text)?).is_some())
+    }),
+];
+
+impl Change {
+    /// Parses words such as `size=64`, each setting at most once, in any order; at least one word.
+    ///
+    /// Also returns the word that is not valid.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, (&[u8], Invalid)> {
+        let mut change = Self::default();
+        let mut words = text
+            .split(|byte| matches!(byte, b' ' | b'\t' | b'\n'))
+            .filter(|word| !word.is_empty())
+            .peekable();
+        if words.peek().is_none() {
+            return Err((text, Invalid::Word));
+        }
+
+        words.try_for_each(|word| change.take(word).map_err(|invalid| (word, invalid)))?;
+        Ok(change)
+    }
+
+    fn take(&mut self, word: &[u8]) -> Result<(), Invalid> {
+        let mut parts = word.splitn(2, |byte| *byte == b'=');
+        let name = parts.next().unwrap_or_default();
+        let value = parts.next().ok_or(Invalid::Word)?;
+        let (_, take) = SETTINGS
+            .iter()
+            .find(|(setting, _)| setting.as_bytes() == name)
+            .ok_or(Invalid::Word)?;
+
+        if take(self, value)? {
+            return Err(Invalid::Word);
+        }
+        Ok(())
+    }
+
+    /// Makes the change.
+    pub(crate) fn apply(&self, settings: &mut Settings) {
+        *settings = Settings {
+            selection: self.selection.unwrap_or(settings.selection),
+            size: self.size.unwrap_or(settings.size),
+            gfp: self.gfp.unwrap_or(settings.gfp),
+            context: self.context.unwrap_or(settings.context),
+        };
     }
 }
 

@@ -11,8 +11,8 @@ from guest.row import CLONE
 PL061 = CLONE / "dts/virt-pl061.dtso"
 GPIO_SIM = CLONE / "dts/virt-gpio-sim.dtso"
 DEBUGFS = "/sys/kernel/debug/alloclab"
-READABLE = ("method", "size", "gfp", "context", "live", "pages", "stats")
-WRITABLE = ("method", "size", "gfp", "context", "press")
+READABLE = ("method", "size", "gfp", "context", "settings", "live", "pages", "stats")
+WRITABLE = ("method", "size", "gfp", "context", "settings", "press")
 KPTR = "/proc/sys/kernel/kptr_restrict"
 CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
 DRIVER = "/sys/bus/platform/drivers/alloclab"
@@ -218,10 +218,11 @@ class Button:
         writes = " && ".join(f"echo '{value}' >{file}" for file, value in values.items())
         self.guest.sh(f"cd {self.directory} && {writes}")
 
-    def refused(self, file, value, error):
+    def refused(self, file, value, error, named=None):
         """Write what has to be refused: nothing changes, and the log names the value.
 
-        Returns what the message says after that.
+        Of several words it may name the one that is wrong. Returns what the message says after
+        that.
         """
         start = self.guest.mark()
         # The age of what is held goes on.
@@ -234,7 +235,8 @@ class Button:
         said = [match["text"] for match in map(PREFIX.match, self.guest.log_since(start))
                 if match]
         assert len(said) == 1, said
-        named = f'{file}: "{value.strip()[:128]}" is not valid: '
+        named = value.strip()[:128] if named is None else named
+        named = f'{file}: "{named}" is not valid: '
         assert said[0].startswith(named), said
         return said[0].removeprefix(named)
 

@@ -8,8 +8,9 @@ import pytest
 from lab import DEBUGFS, STANDARD, STANDARD_NODES, errno
 
 BOOT = STANDARD
-FILES = {"method": "600", "size": "600", "gfp": "600", "context": "600", "press": "200",
-         "live": "400", "pages": "400", "stats": "400"}
+FILES = {"method": "600", "size": "600", "gfp": "600", "context": "600", "settings": "600",
+         "press": "200", "live": "400", "pages": "400", "stats": "400"}
+SINGLE = ("method", "size", "gfp", "context")
 EINTR = 4
 
 
@@ -174,6 +175,84 @@ def test_cycle_passes_over_and_says_so_once(lab, button):
     assert [(event.method, event.bytes) for event in events] == \
         [(method, 8 << 20) for method in large]
     assert button.counters("next", "failures") == (large[0], 0)
+
+
+def all_settings(button):
+    """What the files of single settings say, in the words of the file of all."""
+    said = {file: button.read(file).strip() for file in SINGLE} | {"method": button.current()}
+    return " ".join(f"{name}={value}" for name, value in said.items()) + "\n"
+
+
+def test_settings_accepts(button):
+    assert button.read("settings") == "method=cycle size=default gfp=kernel context=thread\n"
+    now = {"method": "cycle", "size": "default", "gfp": "kernel", "context": "thread"}
+    for written, changed in [
+            ("size=8K", {"size": "8192"}),
+            ("method=vmalloc", {"method": "vmalloc"}),
+            ("gfp=kernel+nowarn+zero method=kzalloc",
+             {"gfp": "kernel+zero+nowarn", "method": "kzalloc"}),
+            ("context=hard size=0100 gfp=atomic method=kmalloc",
+             {"context": "hard", "size": "100", "gfp": "atomic", "method": "kmalloc"}),
+            ("  size=default\tcontext=thread\nmethod=cycle   gfp=kernel ",
+             {"size": "default", "context": "thread", "method": "cycle", "gfp": "kernel"}),
+            ("context=thread", {})]:
+        assert button.write("settings", written) is None, written
+        now |= changed
+        assert button.read("settings") == all_settings(button) == \
+            " ".join(f"{name}={value}" for name, value in now.items()) + "\n"
+    # What it says is what it takes.
+    button.set(method="page", size=64, gfp="highuser+zero")
+    said = button.read("settings")
+    button.set(method="cycle", size="default", gfp="kernel")
+    assert button.write("settings", said) is None
+    assert button.read("settings") == said == all_settings(button)
+
+
+@pytest.mark.core
+@pytest.mark.ours
+def test_settings_refuses(lab, button):
+    button.set(method="kzalloc", size=100)
+    every = "allowed are method=VALUE size=VALUE gfp=VALUE context=VALUE, each once"
+    for value, word, allowed in [
+            ("", "", every),
+            ("size", "size", every),
+            ("64", "64", every),
+            ("press=1", "press=1", every),
+            ("Size=64", "Size=64", every),
+            ("size=64 colour=red method=vmalloc", "colour=red", every),
+            ("size=64 size=64", "size=64", every),
+            ("method=vmalloc gfp=kernel method=cycle", "method=cycle", every),
+            ("size=64,method=vmalloc", "size=64,method=vmalloc", "allowed are default or bytes"),
+            ("method=vmalloc size=", "size=", "allowed are default or bytes"),
+            ("method=malloc size=64", "method=malloc", "allowed are cycle, kmalloc"),
+            ("size=64 method=vmalloc gfp=kernel+kernel", "gfp=kernel+kernel", "allowed are one of"),
+            ("size=64 context=soft", "context=soft", "allowed "),
+            ("size = 64", "size", every)]:
+        assert button.refused("settings", value, "EINVAL", word).startswith(allowed), value
+    assert button.refused("settings", f"method=vmalloc size={1 << 64}", "E2BIG",
+                          f"size={1 << 64}").startswith("allowed are numbers up to ")
+    button.refused("settings", "size=1 " * 20, "E2BIG")
+    assert all_settings(button) == "method=kzalloc size=100 gfp=kernel context=thread\n"
+
+
+@pytest.mark.core
+@pytest.mark.ours
+def test_settings_are_judged_together(lab, button):
+    # Each is refused with what the others were.
+    button.set(method="raw_kmalloc", gfp="dma")
+    assert "does not take dma" in button.refused("method", "vmalloc", "EINVAL")
+    assert "takes 1 to" in button.refused("size", "64M", "E2BIG")
+    assert button.write("settings", "size=64M gfp=kernel method=vmalloc") is None
+    assert button.read("settings") == all_settings(button) == \
+        f"method=vmalloc size={64 << 20} gfp=kernel context=thread\n"
+    for back, error in [("method=raw_kmalloc", "E2BIG"), ("gfp=dma", "EINVAL"),
+                        ("size=64 gfp=dma", "EINVAL"), ("method=raw_kmalloc gfp=dma", "E2BIG")]:
+        button.refused("settings", back, error)
+    assert button.write("settings", "size=64 gfp=dma method=raw_kmalloc") is None
+    # Two that are right by themselves, and wrong together.
+    assert "takes 1 to" in button.refused("settings", "method=static gfp=kernel size=4096",
+                                          "E2BIG")
+    assert button.read("settings") == "method=raw_kmalloc size=64 gfp=dma context=thread\n"
 
 
 def test_press_accepts(lab, button):

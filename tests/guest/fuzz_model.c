@@ -2,7 +2,7 @@
 #include "fuzz_model.h"
 
 const char *const file_names[NR_FILES] = {
-	"method", "size", "gfp", "context", "press", "live", "pages", "stats",
+	"method", "size", "gfp", "context", "settings", "press", "live", "pages", "stats",
 };
 
 const char *const bases[NR_BASES] = {
@@ -147,11 +147,75 @@ static const char *trim(const char *text, size_t *len)
 	return text;
 }
 
+/* What has to come of the value of one setting: 0 or the error. */
+static int judge_value(enum file file, const char *text, size_t len, struct settings *then)
+{
+	int word;
+
+	switch (file) {
+	case METHOD:
+		then->method = CYCLE;
+		if (same_word(text, len, "cycle"))
+			return 0;
+		for (word = 0; word < nr_methods; word++)
+			if (same_word(text, len, methods[word].name))
+				break;
+		then->method = word;
+		return word == nr_methods ? -EINVAL : 0;
+	case SIZE:
+		return judge_size(text, len, then);
+	case GFP:
+		return judge_gfp(text, len, then);
+	default:
+		word = find_word(text, len, contexts, ARRAY_SIZE(contexts));
+		then->context = word;
+		return word < 0 ? -EINVAL : 0;
+	}
+}
+
+/* The same for several words NAME=VALUE: of the first that is wrong. */
+static int judge_words(const char *text, size_t len, struct settings *then)
+{
+	unsigned int said = 0;
+
+	if (!len)
+		return -EINVAL;
+	while (len) {
+		size_t word_len = 0, name_len;
+		const char *equals;
+		int file, error;
+
+		while (word_len < len && !memchr(" \t\n", text[word_len], 3))
+			word_len++;
+		if (word_len) {
+			equals = memchr(text, '=', word_len);
+			if (!equals)
+				return -EINVAL;
+			name_len = equals - text;
+			file = find_word(text, name_len, file_names, NR_SINGLE);
+			if (file < 0)
+				return -EINVAL;
+			error = judge_value(file, equals + 1, word_len - name_len - 1, then);
+			if (error)
+				return error;
+			if (said & BIT(file))
+				return -EINVAL;
+			said |= BIT(file);
+		}
+		text += word_len;
+		len -= word_len;
+		/* The white space, if that was not the last word. */
+		text += len > 0;
+		len -= len > 0;
+	}
+	return 0;
+}
+
 int judge(enum file file, const char *text, size_t len, struct settings *now,
 	  unsigned long *presses)
 {
 	struct settings then = *now;
-	int error, word;
+	int error;
 
 	*presses = 0;
 	if (file >= LIVE)
@@ -159,60 +223,30 @@ int judge(enum file file, const char *text, size_t len, struct settings *now,
 	if (len > TEXT_BYTES)
 		return -E2BIG;
 	text = trim(text, &len);
-	switch (file) {
-	case METHOD:
-		then.method = CYCLE;
-		if (same_word(text, len, "cycle"))
-			break;
-		for (word = 0; word < nr_methods; word++)
-			if (same_word(text, len, methods[word].name))
-				break;
-		if (word == nr_methods)
-			return -EINVAL;
-		then.method = word;
-		break;
-	case SIZE:
-		error = judge_size(text, len, &then);
-		if (error)
-			return error;
-		break;
-	case GFP:
-		error = judge_gfp(text, len, &then);
-		if (error)
-			return error;
-		break;
-	case CONTEXT:
-		word = find_word(text, len, contexts, ARRAY_SIZE(contexts));
-		if (word < 0)
-			return -EINVAL;
-		then.context = word;
-		break;
-	default:
+	if (file == PRESS) {
 		if (judge_number(text, len, presses) || !*presses || *presses > PRESSES_MAX) {
 			*presses = 0;
 			return -EINVAL;
 		}
 		return 0;
 	}
-	error = judge_settings(&then);
+	error = file == SETTINGS ? judge_words(text, len, &then) :
+		judge_value(file, text, len, &then);
+	if (!error)
+		error = judge_settings(&then);
 	if (!error)
 		*now = then;
 	return error;
 }
 
-void expect(enum file file, const struct settings *now, struct text *text)
+/* What is said of one setting. */
+static void add_setting(struct text *text, enum file file, const struct settings *now)
 {
 	char size[32];
 
-	clear(text);
 	switch (file) {
 	case METHOD:
-		for (int i = CYCLE; i < nr_methods; i++) {
-			add_word(text, i == CYCLE ? "" : " ");
-			add_word(text, i == now->method ? "[" : "");
-			add_word(text, i == CYCLE ? "cycle" : methods[i].name);
-			add_word(text, i == now->method ? "]" : "");
-		}
+		add_word(text, now->method == CYCLE ? "cycle" : methods[now->method].name);
 		break;
 	case SIZE:
 		snprintf(size, sizeof(size), "%llu", (unsigned long long)now->size);
@@ -228,10 +262,35 @@ void expect(enum file file, const struct settings *now, struct text *text)
 	default:
 		add_word(text, contexts[now->context]);
 	}
+}
+
+void expect(enum file file, const struct settings *now, struct text *text)
+{
+	clear(text);
+	switch (file) {
+	case METHOD:
+		for (int i = CYCLE; i < nr_methods; i++) {
+			add_word(text, i == CYCLE ? "" : " ");
+			add_word(text, i == now->method ? "[" : "");
+			add_word(text, i == CYCLE ? "cycle" : methods[i].name);
+			add_word(text, i == now->method ? "]" : "");
+		}
+		break;
+	case SETTINGS:
+		for (enum file setting = 0; setting < NR_SINGLE; setting++) {
+			add_word(text, setting ? " " : "");
+			add_word(text, file_names[setting]);
+			add_word(text, "=");
+			add_setting(text, setting, now);
+		}
+		break;
+	default:
+		add_setting(text, file, now);
+	}
 	add_word(text, "\n");
 }
 
-void add_valid(struct text *text, enum file file)
+static void add_value(struct text *text, enum file file)
 {
 	static const char *const suffixes[] = {
 		"", "", "", "K", "M", "G", "k", "m", "g", "T", "B",
@@ -267,6 +326,25 @@ void add_valid(struct text *text, enum file file)
 		break;
 	default:
 		add_word(text, "none\n");
+	}
+}
+
+void add_valid(struct text *text, enum file file)
+{
+	static const char *const between[] = { " ", " ", " ", "\n", "\t  " };
+
+	if (file == SETTINGS) {
+		for (unsigned long left = 1 + below(5); left; left--) {
+			enum file setting = below(NR_SINGLE);
+
+			add_word(text, file_names[setting]);
+			add_word(text, "=");
+			add_value(text, setting);
+			if (left > 1)
+				add_word(text, between[below(ARRAY_SIZE(between))]);
+		}
+	} else {
+		add_value(text, file);
 	}
 	if (one_in(2))
 		add_word(text, "\n");

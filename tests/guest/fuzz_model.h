@@ -20,10 +20,12 @@
 #define PAGE_BYTES	4096
 #define METHODS_MAX	32
 
-enum file { METHOD, SIZE, GFP, CONTEXT, PRESS, LIVE, PAGES, STATS, NR_FILES };
+enum file { METHOD, SIZE, GFP, CONTEXT, SETTINGS, PRESS, LIVE, PAGES, STATS, NR_FILES };
 
 extern const char *const file_names[NR_FILES];
 
+/* The files of one setting each come first, then that of all. */
+#define NR_SINGLE	SETTINGS
 #define NR_SETTINGS	PRESS
 
 #define NR_BASES	9

@@ -59,7 +59,9 @@ mod tests {
             parse_context,
             parse_gfp,
             parse_presses,
+            Change,
             Selection,
+            Settings,
             Size, //
         }, //
     };
@@ -276,6 +278,59 @@ mod tests {
         }
     }
 
+    /// What a change makes of the settings of the beginning.
+    fn changed(text: &[u8]) -> Option<Settings> {
+        let mut settings = Settings::DEFAULT;
+        Change::parse(text).ok()?.apply(&mut settings);
+        Some(settings)
+    }
+
+    #[test]
+    fn changes_are_parsed_and_shown() {
+        for (text, shown) in [
+            (
+                &b"size=4K"[..],
+                "method=cycle size=4096 gfp=kernel context=thread",
+            ),
+            (
+                b" \t gfp=kernel+zero\n\nmethod=vmalloc ",
+                "method=vmalloc size=default gfp=kernel+zero context=thread",
+            ),
+            (
+                b"context=thread gfp=atomic size=1 method=list",
+                "method=list size=1 gfp=atomic context=thread",
+            ),
+        ] {
+            assert!(changed(text).is_some_and(|settings| shows(settings, shown)));
+        }
+        assert!(shows(
+            Settings::DEFAULT,
+            "method=cycle size=default gfp=kernel context=thread"
+        ));
+    }
+
+    #[test]
+    fn changes_are_refused_by_the_word_that_is_wrong() {
+        for (text, word, error) in [
+            (&b""[..], &b""[..], EINVAL),
+            (b"size", b"size", EINVAL),
+            (b"size=", b"size=", EINVAL),
+            (b"size=1 =1", b"=1", EINVAL),
+            (b"size=1 Method=list", b"Method=list", EINVAL),
+            (b"size=1 size=1", b"size=1", EINVAL),
+            (b"gfp=kernel size=1 gfp=atomic", b"gfp=atomic", EINVAL),
+            (b"size=1 method=size=1", b"method=size=1", EINVAL),
+            (
+                b"size=18446744073709551616 size",
+                b"size=18446744073709551616",
+                E2BIG,
+            ),
+        ] {
+            let refused = Change::parse(text).err();
+            assert!(refused.is_some_and(|(at, invalid)| at == word && invalid.errno() == error));
+        }
+    }
+
     #[test]
     fn errors_say_what_is_allowed() -> Result {
         let method = CString::try_from_fmt(fmt!("{}", Invalid::Method))?;
@@ -286,6 +341,10 @@ mod tests {
         }
 
         assert!(shows(Invalid::Presses, "allowed are 1 to 1000000"));
+        assert!(shows(
+            Invalid::Word,
+            "allowed are method=VALUE size=VALUE gfp=VALUE context=VALUE, each once"
+        ));
         assert!(shows(
             Invalid::Size,
             "allowed are default or bytes in decimal, with K, M or G for KiB, MiB or GiB"

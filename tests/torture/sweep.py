@@ -35,7 +35,8 @@ HARD = "interrupt"
 QUICK_METHODS = ["kmalloc", "vmalloc", "page", "krealloc"]
 QUICK_FILES = ["press", "stats"]
 # What is written to each file. The file `press` has sweeps of its own.
-WRITES = {"method": "vmalloc", "size": "64", "gfp": "kernel+zero", "context": "thread"}
+WRITES = {"method": "vmalloc", "size": "64", "gfp": "kernel+zero", "context": "thread",
+          "settings": "method=vmalloc size=64"}
 # The operations of a press, by the file and by the words of the file `context`; {} is a method.
 PRESS = {"{}: alloc", "{}: free"}
 CONTEXTS = {"thread": "{}: alloc in thread", "hard": "{}: alloc in interrupt"}
