@@ -29,7 +29,6 @@ use kernel::{
         CStr, //
     },
     sync::Arc,
-    types::Opaque,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -42,24 +41,9 @@ use super::{
         PerDevice, //
     },
     errno::Errno,
-    flag::Flag,
-    helpers, //
+    helpers,
+    module, //
 };
-
-#[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
-extern "C" {
-    static __this_module: Opaque<bindings::module>;
-}
-
-/// Whether the module's init can fail no more.
-static LOADED: Flag = Flag::new(false);
-
-/// Lets files be opened, from now on.
-///
-/// To be called as the last thing of the module's init.
-pub(super) fn loaded() {
-    LOADED.set(true);
-}
 
 /// The most bytes of one write that a file looks at.
 pub(crate) const TEXT_BYTES: usize = 128;
@@ -281,10 +265,7 @@ struct Operations<T>(PhantomData<T>);
 
 impl<T: PerDevice> Operations<T> {
     const WRITE: bindings::file_operations = bindings::file_operations {
-        // CAST: `Opaque` is a transparent wrapper, and lets C change what it wraps.
-        owner: (&raw const __this_module)
-            .cast::<bindings::module>()
-            .cast_mut(),
+        owner: module::OWNER,
         open: Some(Self::open),
         release: Some(bindings::single_release),
         write: Some(Self::write),
@@ -308,7 +289,7 @@ impl<T: PerDevice> Operations<T> {
     ///
     /// To be called by debugfs only, for a file that [`Files::new`] made.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        if !LOADED.get() {
+        if !module::is_loaded() {
             return ENXIO.to_errno();
         }
 

@@ -28,6 +28,7 @@ pub(crate) mod line;
 pub(crate) mod lockdown;
 pub(crate) mod memory;
 pub(crate) mod mempool;
+pub(crate) mod module;
 pub(crate) mod page;
 pub(crate) mod platform;
 pub(crate) mod property;

@@ -46,7 +46,6 @@ use super::{
         Bind, //
     },
     debugfs::{
-        self,
         Dir,
         File,
         Files, //
@@ -61,7 +60,8 @@ use super::{
     line::{
         self,
         Line, //
-    }, //
+    },
+    module, //
 };
 
 /// What a driver provides.
@@ -283,7 +283,7 @@ impl<T: Driver> kernel::Module for Module<T> {
         let own_device = own_device::<T>()?;
 
         // Last: devices are bound, and have files, before the registration is done or fails.
-        debugfs::loaded();
+        module::loaded();
         Ok(Self {
             _own_device: own_device,
             _registration: registration,
