@@ -82,8 +82,8 @@ pub(crate) trait PerDevice: 'static {
 /// Data of a driver together with the device that it drives.
 ///
 /// This is what every callback of a driver gets. It lives in an `Arc` whose references are held by
-/// the interrupt, the debugfs files and the driver data, in the order in which [`Assembly`] drops
-/// them: the data dies with the last one, while the device is still bound.
+/// the interrupt, the debugfs files, the device file and the driver data, in the order in which
+/// [`Assembly`] drops them: the data dies with the last one, while the device is still bound.
 ///
 /// [`Assembly`]: super::platform::Assembly
 #[pin_data]

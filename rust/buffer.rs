@@ -19,10 +19,16 @@ use kernel::{
     prelude::*, //
 };
 
-use super::memory::{
-    Memory,
-    Owned,
-    Release, //
+use super::{
+    memory::{
+        Memory,
+        Owned,
+        Release, //
+    },
+    share::{
+        OwnPages,
+        NEIGHBOURS, //
+    }, //
 };
 
 /// A [`Buffer`] of physically contiguous memory, from `kmalloc`.
@@ -43,6 +49,16 @@ pub(crate) struct VecOwner<A: Allocator>(#[expect(dead_code, reason = "dropped")
 impl<A: Allocator> Release for VecOwner<A> {
     /// The vector's own drop, which comes next, gives it back.
     unsafe fn release(&mut self, _memory: &Memory) {}
+}
+
+// SAFETY: `vmalloc` allocates pages for each area.
+unsafe impl OwnPages for VecOwner<Vmalloc> {}
+
+// SAFETY: What is of `vmalloc` is as above.
+unsafe impl OwnPages for VecOwner<KVmalloc> {
+    fn refusal(&self, memory: &Memory) -> Option<&'static str> {
+        (!memory.is_vmalloc()).then_some(NEIGHBOURS)
+    }
 }
 
 impl<A: Allocator> Owned<VecOwner<A>> {

@@ -20,12 +20,14 @@ use super::{
         Gfp,
         Modifier, //
     },
+    helpers,
     lockdown,
     memory::{
         Memory,
         Owned,
         Release, //
-    }, //
+    },
+    share::OwnPages, //
 };
 
 /// A device's address, for showing only: it cannot be given to a device.
@@ -77,12 +79,25 @@ pub(crate) type CoherentBuffer<'bound> = Owned<CoherentOwner<'bound>>;
 pub(crate) struct CoherentOwner<'bound> {
     owner: compat::Raw,
     // The owner frees it for the device, which must be bound then.
-    _dev: BoundDevice<'bound>,
+    dev: BoundDevice<'bound>,
 }
 
 impl Release for CoherentOwner<'_> {
     /// The owner's own drop, which comes next, gives it back.
     unsafe fn release(&mut self, _memory: &Memory) {}
+}
+
+// SAFETY: The DMA API allocates whole pages, and pools of coherent memory give whole pages.
+unsafe impl OwnPages for CoherentOwner<'_> {
+    fn refusal(&self, _memory: &Memory) -> Option<&'static str> {
+        // SAFETY: The device is valid.
+        let can = unsafe { helpers::alloclab_dma_can_mmap(self.dev.as_raw()) };
+        (!can).then_some("its device's memory cannot be mapped")
+    }
+
+    fn device(&self) -> Option<BoundDevice<'_>> {
+        Some(self.dev)
+    }
 }
 
 impl<'bound> CoherentBuffer<'bound> {
@@ -98,7 +113,7 @@ impl<'bound> CoherentBuffer<'bound> {
         let start = NonNull::new(start).ok_or(ENOMEM)?;
         let usable = size.next_multiple_of(PAGE_SIZE);
 
-        let source = CoherentOwner { owner, _dev: dev };
+        let source = CoherentOwner { owner, dev };
 
         // SAFETY: The memory has `size` zeroed bytes, which nobody else uses for as long as the
         // owner lives: a `ShownDmaAddress` cannot be given to a device.

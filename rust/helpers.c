@@ -4,11 +4,16 @@
  * bindings, in the manner of rust/helpers in the kernel. Each is called from exactly one file in
  * rust/.
  */
+#include <linux/anon_inodes.h>
+#include <linux/cc_platform.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
+#include <linux/file.h>
 #include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/jump_label.h>
@@ -81,6 +86,46 @@ void alloclab_debugfs_remove(struct dentry *dentry)
 struct dentry *alloclab_debugfs_lookup(const char *name, struct dentry *parent)
 {
 	return debugfs_lookup(name, parent);
+}
+
+/* rust/device_file.rs */
+
+bool alloclab_vma_is_shared(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MAYSHARE;
+}
+
+bool alloclab_vma_is_executable(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_EXEC;
+}
+
+unsigned long alloclab_vma_pages(const struct vm_area_struct *vma)
+{
+	return vma_pages(vma);
+}
+
+/* What is mapped has no users to count, is not to grow, and not to be in core dumps. */
+void alloclab_vma_prepare(struct vm_area_struct *vma, struct device *dev)
+{
+	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_clear(vma, VM_MAYEXEC);
+	/* As dma_pgprot(), which modules cannot call. */
+	if (dev && !dev_is_dma_coherent(dev))
+		vma->vm_page_prot = pgprot_dmacoherent(vma->vm_page_prot);
+}
+
+struct vm_area_struct *alloclab_fault_vma(const struct vm_fault *fault)
+{
+	return fault->vma;
+}
+
+/* rust/dma.rs */
+
+/* Memory that is decrypted for the device could not be mapped as such from here. */
+bool alloclab_dma_can_mmap(struct device *dev)
+{
+	return dma_can_mmap(dev) && !cc_platform_has(CC_ATTR_MEM_ENCRYPT);
 }
 
 /* rust/dma_pool.rs */
@@ -172,6 +217,11 @@ unsigned long alloclab_pfn(const void *address)
 						    PHYS_PFN(virt_to_phys(address));
 }
 
+void alloclab_zero(unsigned long pfn, size_t offset, size_t len)
+{
+	memzero_page(pfn_to_page(pfn), offset, len);
+}
+
 int alloclab_pfn_to_nid(unsigned long pfn)
 {
 	return pfn_valid(pfn) ? page_to_nid(pfn_to_page(pfn)) : NUMA_NO_NODE;
@@ -251,6 +301,37 @@ unsigned long alloclab_available_pages(void)
 void alloclab_cond_resched(void)
 {
 	cond_resched();
+}
+
+/* rust/share.rs */
+
+/* An inode of its own, for its address space alone. */
+struct inode *alloclab_anon_inode(const char *name, const struct file_operations *fops)
+{
+	struct file *file = anon_inode_create_getfile(name, fops, NULL, O_RDWR, NULL);
+	struct inode *inode;
+
+	if (IS_ERR(file))
+		return ERR_CAST(file);
+	inode = file_inode(file);
+	ihold(inode);
+	fput(file);
+	return inode;
+}
+
+void alloclab_copy(void *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+}
+
+unsigned long alloclab_fault_page(const struct vm_fault *fault)
+{
+	return fault->pgoff;
+}
+
+vm_fault_t alloclab_insert_pfn(const struct vm_fault *fault, unsigned long pfn)
+{
+	return vmf_insert_pfn(fault->vma, fault->address, pfn);
 }
 
 /* rust/slab.rs */

@@ -41,6 +41,12 @@ extern "C" {
     ) -> *mut dentry;
     pub fn alloclab_debugfs_remove(dentry: *mut dentry);
     pub fn alloclab_debugfs_lookup(name: *const ffi::c_char, parent: *mut dentry) -> *mut dentry;
+    pub fn alloclab_vma_is_shared(vma: *const vm_area_struct) -> bool_;
+    pub fn alloclab_vma_is_executable(vma: *const vm_area_struct) -> bool_;
+    pub fn alloclab_vma_pages(vma: *const vm_area_struct) -> ffi::c_ulong;
+    pub fn alloclab_vma_prepare(vma: *mut vm_area_struct, dev: *mut device);
+    pub fn alloclab_fault_vma(fault: *const vm_fault) -> *mut vm_area_struct;
+    pub fn alloclab_dma_can_mmap(dev: *mut device) -> bool_;
     pub fn alloclab_dma_pool_create(
         name: *const ffi::c_char,
         dev: *mut device,
@@ -70,6 +76,7 @@ extern "C" {
     pub fn alloclab_is_vmalloc(start: *const ffi::c_void) -> bool_;
     pub fn alloclab_is_linear(address: *const ffi::c_void) -> bool_;
     pub fn alloclab_pfn(address: *const ffi::c_void) -> ffi::c_ulong;
+    pub fn alloclab_zero(pfn: ffi::c_ulong, offset: usize, len: usize);
     pub fn alloclab_pfn_to_nid(pfn: ffi::c_ulong) -> ffi::c_int;
     pub fn alloclab_mempool_create(reserve: ffi::c_int, size: usize) -> *mut mempool_t;
     pub fn alloclab_mempool_alloc(pool: *mut mempool_t, gfp: gfp_t) -> *mut ffi::c_void;
@@ -87,6 +94,13 @@ extern "C" {
     pub fn alloclab_get_free_pages(gfp: gfp_t, order: ffi::c_uint) -> *mut ffi::c_void;
     pub fn alloclab_available_pages() -> ffi::c_ulong;
     pub fn alloclab_cond_resched();
+    pub fn alloclab_anon_inode(
+        name: *const ffi::c_char,
+        fops: *const file_operations,
+    ) -> *mut inode;
+    pub fn alloclab_copy(to: *mut ffi::c_void, from: *const ffi::c_void, len: usize);
+    pub fn alloclab_fault_page(fault: *const vm_fault) -> ffi::c_ulong;
+    pub fn alloclab_insert_pfn(fault: *const vm_fault, pfn: ffi::c_ulong) -> vm_fault_t;
     pub fn alloclab_cache_create(
         name: *const ffi::c_char,
         size: ffi::c_uint,

@@ -82,6 +82,16 @@ impl<R: Release> Owned<R> {
         Self { memory, source }
     }
 
+    /// As [`Memory::initialise`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Memory::initialise`].
+    pub(super) unsafe fn initialise(&mut self) {
+        // SAFETY: By the safety requirements.
+        unsafe { self.memory.initialise() };
+    }
+
     /// Exchanges the memory for what it has become.
     ///
     /// # Safety
@@ -229,6 +239,70 @@ impl Memory {
         unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size) }
     }
 
+    /// Fills what was not initialised with the poison, and zeroes what follows the bytes in their
+    /// last page. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// The last page must hold nothing else.
+    pub(super) unsafe fn initialise(&mut self) {
+        while let Some(rest @ 1..) = self.size.checked_sub(self.initialised) {
+            let part = rest.min(PAGES_AT_ONCE * PAGE_SIZE);
+            // SAFETY: By the type invariants, `size` bytes are valid for writes; `part` bytes from
+            // `initialised` on end with them at the latest.
+            unsafe {
+                self.start
+                    .as_ptr()
+                    .add(self.initialised)
+                    .write_bytes(POISON, part)
+            };
+            // INVARIANT: They are now initialised.
+            self.initialised += part;
+            cond_resched();
+        }
+
+        let end = self.start.as_ptr() as usize % PAGE_SIZE + self.size;
+        let rest = end.next_multiple_of(PAGE_SIZE) - end;
+        if rest == 0 {
+            return;
+        }
+        match self.usable {
+            // What coherent memory is mapped by is not always what its pages are mapped by.
+            Some(usable) if usable >= self.size + rest => {
+                // SAFETY: By the type invariants, these bytes are the allocation's, too.
+                unsafe { self.start.as_ptr().add(self.size).write_bytes(0, rest) };
+            }
+            // KASAN knows that the bytes were not asked for, and not what page they are of.
+            _ => {
+                // SAFETY: The page has the last byte. By the safety requirements, it is ours.
+                unsafe { zero_in_page(self.pfn(end / PAGE_SIZE), end % PAGE_SIZE, rest) };
+            }
+        }
+    }
+
+    /// Returns whether the first byte is the first of a page.
+    pub(super) fn begins_a_page(&self) -> bool {
+        self.start.as_ptr() as usize % PAGE_SIZE == 0
+    }
+
+    /// Returns the address of one of the bytes' pages.
+    pub(super) fn page(&self, page: usize) -> *mut u8 {
+        let offset = self.start.as_ptr() as usize % PAGE_SIZE;
+        let start = self.start.as_ptr().wrapping_sub(offset);
+        start.wrapping_add(page.wrapping_mul(PAGE_SIZE))
+    }
+
+    /// Returns the page frame number of that page.
+    ///
+    /// # Safety
+    ///
+    /// The page must have one of the bytes.
+    pub(super) unsafe fn pfn(&self, page: usize) -> c_ulong {
+        // SAFETY: By the type invariants the page is mapped. The function takes addresses of the
+        // linear mapping, of vmalloc memory and of modules, and reads page tables.
+        unsafe { helpers::alloclab_pfn(self.page(page).cast()) }
+    }
+
     /// Returns whether the bytes that were not initialised here are zero all the same. May sleep.
     pub(crate) fn rest_is_zero(&self) -> bool {
         let mut at = self.initialised;
@@ -291,6 +365,16 @@ impl Memory {
             each(run);
         }
     }
+}
+
+/// Zeroes `len` bytes of a page, through the page. Does not sleep.
+///
+/// # Safety
+///
+/// The page frame must have a `struct page`. The bytes must be in it, and nobody else's.
+pub(super) unsafe fn zero_in_page(pfn: c_ulong, offset: usize, len: usize) {
+    // SAFETY: By the safety requirements.
+    unsafe { helpers::alloclab_zero(pfn, offset, len) };
 }
 
 /// Returns whether the kernel zeroes every allocation, or all memory that is freed. Any context.

@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 
 use kernel::{
     bindings,
+    ffi::c_ulong,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -18,10 +19,12 @@ use super::{
     gfp::Gfp,
     helpers,
     memory::{
+        zero_in_page,
         Memory,
         Run, //
     },
-    raw::initialised, //
+    raw::initialised,
+    share::Paged, //
 };
 
 /// One page of the page allocator; dropping it frees it.
@@ -98,6 +101,37 @@ impl HighPage {
         // SAFETY: It is what was mapped last here.
         unsafe { bindings::kunmap_local(address) };
         Ok(result)
+    }
+}
+
+// SAFETY: It is a page, and `run` says which.
+unsafe impl Paged for HighPage {
+    fn refusal(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    unsafe fn initialise(&mut self) {
+        // The address of a page is never null.
+        let _ = self.with_bytes(|_| ());
+        let rest = PAGE_SIZE.saturating_sub(self.size);
+        // SAFETY: By the type invariants, the page is ours.
+        unsafe { zero_in_page(self.run().pfn as c_ulong, self.size, rest) };
+    }
+
+    unsafe fn pfn(&self, _page: usize) -> c_ulong {
+        self.run().pfn as c_ulong
+    }
+
+    fn with_page(&self, _page: usize, work: &mut dyn FnMut(*mut u8)) {
+        // SAFETY: By the type invariants, the page is one of the page allocator.
+        let address = unsafe { bindings::kmap_local_page(self.page.as_ptr()) };
+        work(address.cast());
+        // SAFETY: It is what was mapped last here.
+        unsafe { bindings::kunmap_local(address) };
     }
 }
 

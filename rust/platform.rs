@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A platform driver with an interrupt and debugfs files, the same on every kernel version.
+//! A platform driver with an interrupt, debugfs files and a device file, the same on every kernel
+//! version.
 //!
 //! It owns the order in which a device is put together and taken apart.
 //!
@@ -35,8 +36,7 @@ pub(crate) use super::compat::of_device_table::form::of_device_table;
 use super::{
     bound::{
         Attached,
-        BoundDevice,
-        PerDevice, //
+        BoundDevice, //
     },
     compat::platform_driver::{
         form::{
@@ -49,6 +49,10 @@ use super::{
         Dir,
         File,
         Files, //
+    },
+    device_file::{
+        Backed,
+        DeviceFile, //
     },
     errno::Errno,
     helpers,
@@ -68,7 +72,7 @@ use super::{
 ///
 /// What it makes of a [`BoundDevice`], a buffer for example, it can keep in its data and nowhere
 /// else: the callbacks are generic over how long the device is bound.
-pub(crate) trait Driver: PerDevice + Sized {
+pub(crate) trait Driver: Backed {
     /// The name of the driver, of its interrupts and of its debugfs directory.
     const NAME: &'static CStr;
 
@@ -149,12 +153,13 @@ type DeviceInterrupt<'bound, T> = Pin<KBox<Interrupt<'bound, Arc<Attached<'bound
 
 /// Everything that belongs to one bound device, dropped from top to bottom.
 ///
-/// The order is what lets the callbacks have `'bound` data: no interrupt runs, then no file
-/// operation, and then the data goes, all while the driver core drops the driver data, before it
+/// The order is what lets the callbacks have `'bound` data: no interrupt runs, then no operation of
+/// a file, and then the data goes, all while the driver core drops the driver data, before it
 /// releases devres.
 pub(crate) struct Assembly<'bound, T: Driver> {
     _interrupt: Option<DeviceInterrupt<'bound, T>>,
     _files: Files<'bound, T>,
+    _device_file: Option<DeviceFile<'bound, T>>,
     last: Last<'bound, T>,
 }
 
@@ -184,6 +189,8 @@ impl<'bound, T: Driver> Assembly<'bound, T> {
         // SAFETY: It becomes a field of this value, for which the caller promises the same, or is
         // dropped here.
         let files = unsafe { Files::new(T::NAME, T::FILES, attached.clone()) };
+        // SAFETY: As for the files.
+        let device_file = unsafe { DeviceFile::new(T::NAME, attached.clone()) };
 
         let interrupt = found.map(|(request, line)| {
             // SAFETY: As for the files.
@@ -200,6 +207,7 @@ impl<'bound, T: Driver> Assembly<'bound, T> {
         Ok(Self {
             _interrupt: interrupt,
             _files: files,
+            _device_file: device_file,
             last,
         })
     }

@@ -29,7 +29,8 @@ use super::{
         Owned,
         Owner,
         Release, //
-    }, //
+    },
+    share::OwnPages, //
 };
 
 /// Returns how many of `size` new bytes are initialised.
@@ -104,6 +105,9 @@ impl Release for Vfree {
     }
 }
 
+// SAFETY: `__vmalloc` allocates pages for each area.
+unsafe impl OwnPages for Vfree {}
+
 impl VmallocArea {
     /// Allocates `size` bytes by `__vmalloc`.
     ///
@@ -134,6 +138,9 @@ impl Release for FreePages {
         unsafe { bindings::free_pages(memory.as_ptr() as c_ulong, self.0) };
     }
 }
+
+// SAFETY: They are whole pages.
+unsafe impl OwnPages for FreePages {}
 
 impl ContiguousPages {
     /// Returns the order of the smallest block that has `size` bytes.

@@ -8,6 +8,7 @@
 //!
 //! - `node` is the device tree: what a node says, and what is wrong with it,
 //! - `control` is the debugfs files: every name and text format,
+//! - `device` is the device file: what is held, read, written and mapped,
 //! - `lab` is one button: the driver's callbacks, its lock, its presses,
 //! - `button` makes presses of edges, `toggle` is empty or holds an allocation,
 //! - `settings` is what is asked for, `report` what came of it, `stats` what is counted,
@@ -20,6 +21,7 @@
 include!("modules.rs");
 
 mod control;
+mod device;
 mod lab;
 mod node;
 mod preload;

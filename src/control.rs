@@ -187,7 +187,9 @@ fn show_label(device: &Device<'_>, m: &SeqFile) {
 }
 
 fn show_live(device: &Device<'_>, m: &SeqFile) {
-    let bench = device.data.bench.lock();
+    let mut bench = device.data.bench.lock();
+    let lent = bench.toggle.lend().and_then(|(_, lent)| lent.ok());
+    let mapped = lent.map(|lent| lent.mappings());
     let Some(held) = bench.toggle.held() else {
         seq_print!(m, "none\n");
         return;
@@ -203,6 +205,9 @@ fn show_live(device: &Device<'_>, m: &SeqFile) {
     held.allocation
         .details(&mut |detail| seq_print!(m, "{detail}\n"));
     seq_print!(m, "zeroed: {}\n", held.zeroed());
+    if let Some(mapped) = mapped {
+        seq_print!(m, "mapped: {}\n", Decimal(mapped));
+    }
     seq_print!(m, "gfp: {}\n", held.request.gfp);
     seq_print!(m, "context: {}\n", held.request.context);
     seq_print!(m, "alloc_ns: {}\n", Decimal(held.alloc_ns));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One button with its toggle: what the interrupt and the debugfs files share.
+//! One button with its toggle: what the interrupt, the debugfs files and the device file share.
 //!
 //! There is one lock. It is held from before a press is carried out until its line is logged, so
 //! that lines come in the order of the presses. The hard half never takes it: what it may allocate
@@ -92,7 +92,7 @@ type Order = (Method, Request);
 /// What the lock protects.
 pub(crate) struct Bench<'bound> {
     pub(crate) toggle: Toggle<AnyAllocation<'bound>>,
-    lines: LineLimit,
+    pub(crate) lines: LineLimit,
     publisher: Publisher<Order, Outcome<AnyAllocation<'bound>>>,
 }
 
@@ -188,8 +188,12 @@ impl<'bound> Lab<'bound> {
         });
     }
 
-    /// Does something under the lock, during which the hard half allocates nothing.
-    fn with_bench<T>(&self, dev: BoundDevice<'_>, work: impl FnOnce(&mut Bench<'bound>) -> T) -> T {
+    /// Does something under the lock, during which the hard half allocates nothing. Sleeps.
+    pub(crate) fn with_bench<T>(
+        &self,
+        dev: BoundDevice<'_>,
+        work: impl FnOnce(&mut Bench<'bound>) -> T,
+    ) -> T {
         let mut bench = self.bench.lock();
         bench.collect(dev);
         let result = work(&mut bench);

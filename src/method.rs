@@ -33,7 +33,13 @@ use crate::rust::{
         Owner,
         Run, //
     },
-    room::Room, //
+    room::Room,
+    share::{
+        Lent,
+        Paged,
+        Shared,
+        NEIGHBOURS, //
+    }, //
 };
 
 #[macro_use]
@@ -171,6 +177,8 @@ pub(crate) struct Rules {
     pub(crate) zeroes: Zeroes,
     /// Whether more than a page follow each other in physical memory.
     pub(crate) contiguous: bool,
+    /// Whether user space may have the memory, as its pages hold nothing else.
+    pub(crate) own_pages: bool,
     /// The flags.
     pub(crate) takes: Takes,
     /// Why it must not run in the interrupt itself, if so.
@@ -218,6 +226,7 @@ impl Rules {
         limit: KMALLOC_MAX_SIZE,
         zeroes: Zeroes::Asked,
         contiguous: true,
+        own_pages: false,
         takes: Takes::CRATE,
         sleeps: None,
     };
@@ -228,6 +237,7 @@ impl Rules {
         limit: TOTAL_RAM,
         zeroes: Zeroes::Asked,
         contiguous: false,
+        own_pages: true,
         takes: Takes {
             bases: Base::CRATE_VMALLOC,
             modifiers: Takes::CRATE.modifiers,
@@ -445,6 +455,11 @@ pub(crate) trait Allocation: Send {
     #[allow(dead_code, reason = "the tests write and read through it")]
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool;
 
+    /// Returns the memory for user space, or why it cannot have it. May sleep.
+    fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
+        Err(NEIGHBOURS)
+    }
+
     /// Prepares the end: says what the drop that follows does. Does not sleep.
     fn end(&mut self, _why: Reason) -> Ended {
         Ended::Freed
@@ -464,9 +479,33 @@ pub(crate) trait Particulars: Owner {
     /// As [`Allocation::details`].
     fn details(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
 
+    /// As [`Allocation::lend`].
+    fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
+        Err(NEIGHBOURS)
+    }
+
     /// As [`Allocation::end`].
     fn end(&mut self, _why: Reason) -> Ended {
         Ended::Freed
+    }
+}
+
+/// What user space may have is what it is without that.
+impl<P: Particulars + Paged> Particulars for Shared<P> {
+    fn dma_address(&self) -> Option<ShownDmaAddress> {
+        Particulars::dma_address(&**self)
+    }
+
+    fn remarks(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
+        Particulars::remarks(&**self, each);
+    }
+
+    fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
+        Particulars::details(&**self, each);
+    }
+
+    fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
+        Shared::lend(self)
     }
 }
 
@@ -497,6 +536,10 @@ impl<P: Particulars> Allocation for P {
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {
         work(self.bytes());
         true
+    }
+
+    fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
+        Particulars::lend(self)
     }
 
     fn end(&mut self, why: Reason) -> Ended {

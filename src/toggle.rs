@@ -27,7 +27,10 @@ use crate::{
         layout,
         Event, //
     },
-    rust::memory::kernel_zeroes,
+    rust::{
+        memory::kernel_zeroes,
+        share::Lent, //
+    },
     settings::{
         Plan,
         Selection, //
@@ -286,6 +289,12 @@ impl<B: Allocation> Toggle<B> {
     pub(crate) fn held(&self) -> Option<Held<'_, B>> {
         let (allocation, origin) = self.allocation.as_ref().zip(self.origin.as_ref())?;
         Some(Held { allocation, origin })
+    }
+
+    /// Returns the memory of what is held for user space, or why it cannot have it. May sleep.
+    pub(crate) fn lend(&mut self) -> Option<(Method, Result<Lent<'_>, &'static str>)> {
+        let (allocation, origin) = self.allocation.as_mut().zip(self.origin.as_ref())?;
+        Some((origin.method, allocation.lend()))
     }
 
     /// Returns how many presses were carried out.

@@ -23,7 +23,7 @@ from pi import PiGuest
 from programs import program_for_guest, programs
 
 # Of the programs in tests/guest those that end-to-end tests use, on every machine.
-E2E_PROGRAMS = ["fragment", "interrupted_write", "ticks"]
+E2E_PROGRAMS = ["device", "fragment", "interrupted_write", "ticks"]
 # One more than the smallest supported machine has processors: a guest often waits.
 WORKERS = 3
 # Of guests whose BOOT does not say, by the kernel's variety.

@@ -12,7 +12,8 @@ use crate::rust::{
         CoherentBuffer,
         ShownDmaAddress, //
     },
-    limits::MAX_PAGE_ORDER, //
+    limits::MAX_PAGE_ORDER,
+    share::Shared, //
 };
 
 pub(crate) struct Coherent;
@@ -23,10 +24,11 @@ impl AllocateFrom for Coherent {
         default_size: 1024,
         limit: MAX_PAGE_ORDER,
         zeroes: Zeroes::Always,
+        own_pages: true,
         ..Rules::KMALLOC
     };
     type State<'bound> = BoundDevice<'bound>;
-    type Allocation<'bound> = CoherentBuffer<'bound>;
+    type Allocation<'bound> = Shared<CoherentBuffer<'bound>>;
 
     fn setup(dev: BoundDevice<'_>) -> Result<BoundDevice<'_>> {
         Ok(dev)
@@ -36,7 +38,7 @@ impl AllocateFrom for Coherent {
         dev: &Self::State<'bound>,
         request: &Request,
     ) -> Result<Self::Allocation<'bound>> {
-        CoherentBuffer::new(*dev, request.size, request.gfp)
+        CoherentBuffer::new(*dev, request.size, request.gfp).map(Shared::new)
     }
 }
 

@@ -11,6 +11,10 @@ use crate::rust::{
     memory::{
         Memory,
         Owner, //
+    },
+    share::{
+        Lent,
+        Shared, //
     }, //
 };
 
@@ -27,12 +31,12 @@ impl Allocate for Kvmalloc {
     type Allocation = Either;
 
     fn alloc(request: &Request) -> Result<Self::Allocation> {
-        KVBuffer::new(request.size, request.gfp.flags()?).map(Either)
+        KVBuffer::new(request.size, request.gfp.flags()?).map(|buffer| Either(Shared::new(buffer)))
     }
 }
 
 /// What `kvmalloc` returned, of the one kind or the other.
-pub(crate) struct Either(KVBuffer);
+pub(crate) struct Either(Shared<KVBuffer>);
 
 impl Either {
     fn got(&self) -> &'static str {
@@ -61,5 +65,9 @@ impl Particulars for Either {
 
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         each(fmt!("got: {}", self.got()));
+    }
+
+    fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
+        self.0.lend()
     }
 }

@@ -21,7 +21,8 @@ use super::{
 use crate::rust::{
     address::Address,
     limits::Limit,
-    memory::Run, //
+    memory::Run,
+    share::Lent, //
 };
 
 /// The most records of a list.
@@ -41,6 +42,7 @@ impl Allocate for List {
         limit: RECORDS,
         zeroes: Zeroes::Never,
         contiguous: false,
+        own_pages: false,
         takes: Takes {
             bases: &[Base::Kernel],
             modifiers: &[Modifier::Nowarn, Modifier::Account],
@@ -184,6 +186,10 @@ impl Allocation for Records {
     // The driver has written to all of it.
     fn rest_is_zero(&self) -> bool {
         true
+    }
+
+    fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
+        Err("its records lie anywhere")
     }
 
     fn with_bytes(&mut self, _work: &mut dyn FnMut(&mut [u8])) -> bool {

@@ -15,7 +15,11 @@ use super::{
 use crate::rust::{
     limits::Limit,
     memory::Run,
-    page::HighPage, //
+    page::HighPage,
+    share::{
+        Lent,
+        Shared, //
+    }, //
 };
 
 const PAGE: Limit = Limit::constant("PAGE_SIZE", || PAGE_SIZE);
@@ -27,20 +31,21 @@ impl Allocate for Page {
     const RULES: Rules = Rules {
         default_size: PAGE_SIZE,
         limit: PAGE,
+        own_pages: true,
         takes: Takes::ALL,
         ..Rules::KMALLOC
     };
-    type Allocation = HighPage;
+    type Allocation = Shared<HighPage>;
 
-    fn alloc(request: &Request) -> Result<HighPage> {
+    fn alloc(request: &Request) -> Result<Shared<HighPage>> {
         let mut page = HighPage::new(request.size, request.gfp)?;
         // Writes the poison, unless the page was zeroed.
         page.with_bytes(|_| ())?;
-        Ok(page)
+        Ok(Shared::new(page))
     }
 }
 
-impl Allocation for HighPage {
+impl Allocation for Shared<HighPage> {
     fn facts(&self) -> Facts {
         Facts {
             address: self.address(),
@@ -64,6 +69,11 @@ impl Allocation for HighPage {
     }
 
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {
-        HighPage::with_bytes(self, work).is_ok()
+        self.alone()
+            .is_some_and(|page| page.with_bytes(work).is_ok())
+    }
+
+    fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
+        Shared::lend(self)
     }
 }

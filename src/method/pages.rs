@@ -10,7 +10,8 @@ use kernel::{
 use super::prelude::*;
 use crate::rust::{
     limits::MAX_PAGE_ORDER,
-    raw, //
+    raw,
+    share::Shared, //
 };
 
 pub(crate) struct Pages;
@@ -20,6 +21,7 @@ impl Allocate for Pages {
     const RULES: Rules = Rules {
         default_size: 2 * PAGE_SIZE,
         limit: MAX_PAGE_ORDER,
+        own_pages: true,
         takes: Takes {
             // Its pages need an address, which high memory does not have.
             bases: &[
@@ -36,10 +38,10 @@ impl Allocate for Pages {
         },
         ..Rules::KMALLOC
     };
-    type Allocation = raw::ContiguousPages;
+    type Allocation = Shared<raw::ContiguousPages>;
 
     fn alloc(request: &Request) -> Result<Self::Allocation> {
-        raw::ContiguousPages::new(request.size, request.gfp)
+        raw::ContiguousPages::new(request.size, request.gfp).map(Shared::new)
     }
 }
 

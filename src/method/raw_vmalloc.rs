@@ -3,7 +3,10 @@
 //! The C function `__vmalloc` itself: `/proc/vmallocinfo` names this module as its caller.
 
 use super::prelude::*;
-use crate::rust::raw;
+use crate::rust::{
+    raw,
+    share::Shared, //
+};
 
 pub(crate) struct RawVmalloc;
 
@@ -13,10 +16,10 @@ impl Allocate for RawVmalloc {
         takes: Takes::VMALLOC,
         ..Rules::VMALLOC
     };
-    type Allocation = raw::VmallocArea;
+    type Allocation = Shared<raw::VmallocArea>;
 
     fn alloc(request: &Request) -> Result<Self::Allocation> {
-        raw::VmallocArea::new(request.size, request.gfp)
+        raw::VmallocArea::new(request.size, request.gfp).map(Shared::new)
     }
 }
 

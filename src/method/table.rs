@@ -139,6 +139,12 @@ macro_rules! dispatch {
                 }
             }
 
+            fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
+                match self {
+                    $(Self::$method(allocation) => Allocation::lend(allocation),)*
+                }
+            }
+
             fn end(&mut self, why: Reason) -> Ended {
                 match self {
                     $(Self::$method(allocation) => Allocation::end(allocation, why),)*

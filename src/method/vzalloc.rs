@@ -3,7 +3,10 @@
 //! `vzalloc`, which is `vmalloc` with `__GFP_ZERO`: virtually contiguous and zeroed.
 
 use super::prelude::*;
-use crate::rust::buffer::VBuffer;
+use crate::rust::{
+    buffer::VBuffer,
+    share::Shared, //
+};
 
 pub(crate) struct Vzalloc;
 
@@ -13,9 +16,10 @@ impl Allocate for Vzalloc {
         zeroes: Zeroes::Always,
         ..Rules::VMALLOC
     };
-    type Allocation = VBuffer;
+    type Allocation = Shared<VBuffer>;
 
     fn alloc(request: &Request) -> Result<Self::Allocation> {
-        VBuffer::new(request.size, request.gfp.with(Modifier::Zero).flags()?)
+        let gfp = request.gfp.with(Modifier::Zero);
+        VBuffer::new(request.size, gfp.flags()?).map(Shared::new)
     }
 }

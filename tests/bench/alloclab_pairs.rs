@@ -16,6 +16,7 @@ use kernel::{
     alloc::Flags,
     c_str,
     dma::DmaMask,
+    fmt,
     of,
     prelude::*,
     str::{
@@ -36,6 +37,7 @@ use bench::{
 };
 use rust::{
     bound::{
+        Attached,
         BoundDevice,
         PerDevice, //
     },
@@ -45,6 +47,10 @@ use rust::{
         VBuffer, //
     },
     debugfs::File,
+    device_file::{
+        Access,
+        Backed, //
+    },
     devm::DevmBlock,
     dma::CoherentBuffer,
     dma_pool::{
@@ -66,6 +72,10 @@ use rust::{
         Driver, //
     },
     raw,
+    share::{
+        Lent,
+        Shared, //
+    },
     slab, //
 };
 
@@ -100,6 +110,12 @@ struct Measured;
 
 impl PerDevice for Measured {
     type Data<'bound> = ();
+}
+
+impl Backed for Measured {
+    fn with_memory(_: &Attached<'_, Self>, _: Access, _: &mut dyn FnMut(Lent<'_>)) {}
+
+    fn refused(_: &Attached<'_, Self>, _: Access, _: fmt::Arguments<'_>) {}
 }
 
 impl Driver for Measured {
@@ -188,24 +204,24 @@ fn measure(dev: BoundDevice<'_>) -> Result {
         compare("kmalloc", size, rust, || c.kmalloc(size))?;
         let rust = || pair(move || KBuffer::new(size, zeroed()));
         compare("kzalloc", size, rust, || c.kzalloc(size))?;
-        let rust = || pair(move || VBuffer::new(size, FLAGS));
+        let rust = || pair(move || VBuffer::new(size, FLAGS).map(Shared::new));
         compare("vmalloc", size, rust, || c.vmalloc(size))?;
-        let rust = || pair(move || CoherentBuffer::new(dev, size, GFP));
+        let rust = || pair(move || CoherentBuffer::new(dev, size, GFP).map(Shared::new));
         compare("coherent", size, rust, || c.coherent(size))?;
-        let rust = || pair(move || KVBuffer::new(size, FLAGS));
+        let rust = || pair(move || KVBuffer::new(size, FLAGS).map(Shared::new));
         compare("kvmalloc", size, rust, || c.kvmalloc(size))?;
-        let rust = || pair(move || VBuffer::new(size, zeroed()));
+        let rust = || pair(move || VBuffer::new(size, zeroed()).map(Shared::new));
         compare("vzalloc", size, rust, || c.vzalloc(size))?;
         let rust = || pair(move || raw::KmallocBlock::new(size, GFP));
         compare("raw_kmalloc", size, rust, || c.kmalloc(size))?;
-        let rust = || pair(move || raw::VmallocArea::new(size, GFP));
+        let rust = || pair(move || raw::VmallocArea::new(size, GFP).map(Shared::new));
         compare("raw_vmalloc", size, rust, || c.vmalloc(size))?;
         let rust = || pair(move || DevmBlock::new(dev, size, zero()));
         compare("devm", size, rust, || c.devm(size))?;
-        let rust = || pair(move || raw::ContiguousPages::new(size, GFP));
+        let rust = || pair(move || raw::ContiguousPages::new(size, GFP).map(Shared::new));
         compare("pages", size, rust, || c.pages(size))?;
         if size <= kernel::page::PAGE_SIZE {
-            let rust = || pair(move || HighPage::new(size, GFP));
+            let rust = || pair(move || HighPage::new(size, GFP).map(Shared::new));
             compare("page", size, rust, || c.page(size))?;
         }
         if size <= BLOCKS.bytes {

@@ -17,6 +17,8 @@ DETAILS = {
     "slab": ["cache", "object_size", "object_align", "constructor"],
     "mempool": ["element_size", "reserve"],
     "dmapool": ["block_size", "block_align", "boundary"], "list": ["records"]}
+# Whose memory user space may have; kvmalloc's where it is vmalloc's.
+OWN_PAGES = ("vmalloc", "vzalloc", "raw_vmalloc", "coherent", "page", "pages")
 
 
 def keys_of(method, live):
@@ -27,6 +29,7 @@ def keys_of(method, live):
         keys += ["pages", "runs", "longest_run", "contiguous", "node"]
     keys += ["dma_mask"] if "dma" in live else []
     keys += [*DETAILS.get(method, []), "zeroed"]
+    keys += ["mapped"] if method in OWN_PAGES or live.get("got") == "vmalloc" else []
     return keys + ["gfp", "context", "alloc_ns", "age_ns", "press"]
 
 

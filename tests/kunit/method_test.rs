@@ -23,9 +23,12 @@ use crate::{
         States,
         Zeroes, //
     },
-    rust::gfp::{
-        Gfp,
-        Modifier, //
+    rust::{
+        gfp::{
+            Gfp,
+            Modifier, //
+        },
+        limits::KMALLOC_MAX_SIZE, //
     },
     settings::Invalid, //
 };
@@ -247,6 +250,30 @@ mod tests {
                     assert!(holds(*method, "zeroed by itself", zeroed));
                 }
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn user_space_may_have_pages_that_hold_nothing_else() -> Result {
+        let device = device()?;
+        let bench = Bench::new(&device)?;
+        for method in Method::ALL {
+            let mut lent = [false; 2];
+            let limit = method.rules().limit.bytes();
+            // Kvmalloc gets the second one of vmalloc.
+            for (lent, size) in lent
+                .iter_mut()
+                .zip([1, limit.min(KMALLOC_MAX_SIZE.bytes() + 1)])
+            {
+                let mut buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
+                *lent = buffer.lend().is_ok_and(|lent| lent.mappings() == 0);
+            }
+            let expected = match method {
+                Method::Kvmalloc => [false, true],
+                _ => [method.rules().own_pages; 2],
+            };
+            assert!(holds(*method, "lent", lent == expected));
         }
         Ok(())
     }
