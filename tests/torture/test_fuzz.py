@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A fuzzer over all files of a button and the module's parameters (fuzz.c, fuzz_load.c).
+"""A fuzzer over all files of a button, its device file and the module's parameters (fuzz.c,
+fuzz_device.c, fuzz_load.c).
 
 Half of the inputs come from a seed that never changes, the others from one that is new in each run.
 """
@@ -24,6 +25,8 @@ INPUTS = {"debug": (7_500, 1_000), "own": (500_000, 10_000)}
 EVERY = {"debug": 8, "own": 2}
 # Loads of a seed in full and in quick scale; what the file of seeds has is among them.
 LOADS = {"debug": (60, 20), "own": (200, 40)}
+# Steps of a seed with the device file, likewise.
+STEPS = {"debug": (100_000, 10_000), "own": (1_000_000, 50_000)}
 FULL_SECONDS = 900
 # As the driver limits its lines.
 LINES, SECONDS = 100, 5
@@ -95,6 +98,19 @@ def test_files(guest, lab, button, row, full, count, seed):
         beyond = first + 2 * (LINES + 1)
         assert beyond >= len(lines) or lines[beyond][0] - began >= SECONDS
     count("inputs", done["inputs"])
+
+
+def test_device_file(guest, lab, button, row, full, count, seed):
+    steps = STEPS[row.variety][0 if full else 1]
+    output = guest.run(f"/root/fuzz_device {button.name} {seed} {steps}", FULL_SECONDS)
+    assert output.status == 0, output.output[max(output.output.find("WRONG"), 0):]
+    done = figures(output.output)
+    print(done)
+    assert all(number > steps / 500 for number in done.values()), done
+    presses, allocs, frees, failures, held = button.counters(
+        "presses", "allocs", "frees", "failures", "bytes_held")
+    assert (presses, failures, held) == (done["presses"], 0, 0) and allocs == frees
+    count("inputs", steps)
 
 
 def test_loads(guest, lab, row, full, count, seed):
