@@ -18,13 +18,16 @@
  *	write FILE TEXT		one write()
  *	open FILE		open() and close()
  *	read FILE		open(), read() to the end, close()
+ *	map FILE		mmap() of its first page, and munmap()
+ *	touch FILE		a read of the first byte of such a mapping
  *	edge IRQ [DIRECTORY]	one edge from alloclab_inject.ko, until its press is
  *				carried out by the button with these files, or for
  *				as long as that takes
  *	absent PATH		0 if it is not there, else EEXIST
  *	counters DIRECTORY	shows the button's counters: presses, allocs, frees,
  *				failures, bytes_held
- * What load and write need open is opened beforehand.
+ * What load, write, map and touch need open is opened beforehand, and what touch
+ * needs mapped is mapped.
  * For each n it prints "site N ERROR LEFT": the operation's error, 0 for none, and
  * what is left of n; 0 says that a failure was injected. For each action -a it prints
  * "after ERROR ACTION", and before that "show TEXT" where it shows something. Lines
@@ -172,7 +175,7 @@ static long run(struct run *what, int n)
 	left = get_count(file);
 	set_count(file, "0");
 	close(file);
-	close(action.file);
+	put_away(&action);
 	return left;
 }
 

@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +21,7 @@
 #define EDGE_POLLS	500
 #define POLL_NS		10000000
 #define SETTLE_NS	200000000
+#define MAP_ADDRESS	0x40000000
 
 /* Locked, like all that the operation touches: a page fault would allocate. */
 extern char buffer[BUFFER_BYTES];
@@ -30,13 +34,17 @@ int slurp(const char *path);
 struct action {
 	char text[512], *verb, *path, *rest;
 	int file;
+	char *bytes;
 };
 
-/* Take an action apart, and open beforehand what it needs open; return an error. */
+/* Take an action apart, and open and map beforehand what it needs so; return an error. */
 int prepare(struct action *action, const char *text);
 
 /* Carry out an action that was prepared; return its error. */
 int perform(const struct action *action);
+
+/* Close and unmap that again. */
+void put_away(const struct action *action);
 
 /* All of it: where no failure is injected. */
 int carry_out(const char *text);

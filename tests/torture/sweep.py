@@ -37,6 +37,9 @@ QUICK_FILES = ["press", "stats"]
 # What is written to each file. The file `press` has sweeps of its own.
 WRITES = {"method": "vmalloc", "size": "64", "gfp": "kernel+zero", "context": "thread",
           "settings": "method=vmalloc size=64"}
+# What is done to the device file, and the methods that have it show something.
+DEVICE_VERBS = ("open", "read", "write", "map", "touch")
+OWN_PAGES = ("vmalloc", "page", "pages", "coherent")
 # The operations of a press, by the file and by the words of the file `context`; {} is a method.
 PRESS = {"{}: alloc", "{}: free"}
 CONTEXTS = {"thread": "{}: alloc in thread", "hard": "{}: alloc in interrupt"}
@@ -258,7 +261,7 @@ def operations_of(guest, full):
                             guest.sh("grep '.alloclab.$' /proc/kallsyms")))
     assert called == CALLED.keys(), called
     found = {"load", *PRESS, *(CONTEXTS[word] for word in contexts),
-             *(CALLED[name] for name in called)}
+             *(CALLED[name] for name in called), *(f"{verb} device file" for verb in DEVICE_VERBS)}
     for name in modes if full else QUICK_FILES:
         found.add(f"{'read' if modes[name] & 0o400 else 'open'} {name}")
         if name in WRITES:

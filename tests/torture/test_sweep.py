@@ -2,9 +2,9 @@
 """The fault sweep of load, bind, unbind, unload and the files; sweep.py says what a sweep is."""
 
 from lab import DEBUGFS, DRIVER, READABLE
-from sweep import (COLD, HARD, KINDS, KMEMLEAK, MAP_IRQ, NODE, QUICK_FILES, SWEPT, WRITES, WRONG,
-                   check_works, chosen, files, fresh, is_press, left_out, operations_of, told,
-                   works)
+from sweep import (COLD, DEVICE_VERBS, HARD, KINDS, KMEMLEAK, MAP_IRQ, NODE, OWN_PAGES,
+                   QUICK_FILES, SWEPT, WRITES, WRONG, check_works, chosen, files, fresh, is_press,
+                   left_out, operations_of, told, works)
 
 # The kernels it is for, and about how many seconds it takes there in quick scale.
 RUNS = {"debug": 126}
@@ -14,7 +14,8 @@ REFUSED_LOAD = (r"^alloclab: (preload_\w+: allocation of \d+ bytes failed|"
                 r"the driver cannot be registered|the button without a line cannot be made): ")
 # What is only for looking: the load or the bind goes on without.
 NO_DIRECTORY = r"^alloclab: debugfs: the directory cannot be made: ENOMEM$"
-NO_FILES = r"^alloclab \S+: no debugfs (files|directory|file \w+): ENOMEM$"
+NO_FILES = (r"^alloclab \S+: no (debugfs (files|directory|file \w+): ENOMEM|"
+            r"device file: (ENOMEM|EBUSY))$")
 REFUSED_PROBE = (r"^alloclab \S+: (probe with driver alloclab failed with error -1[12]|"
                  r"really_probe: driver_sysfs_add failed)$")
 
@@ -231,6 +232,27 @@ def test_files_with_something_held(guest, sweep, full):
                 press, read = f"write {files(NODE)}/press 1", f"read {files(NODE)}/{name}"
                 failed = sweep.run(row, kind, read, before=[*ready, press],
                                    after=[read, press, *works(NODE)])
+                for site in failed:
+                    assert site.error in (None, "ENOMEM"), site
+                    assert not any(entry.error for entry in site.after[:2]), site
+                    check_works(site.after[2:])
+                sweep.refused(row, kind, sum(bool(site.error) for site in failed))
+
+
+def test_device_file(guest, sweep, full):
+    sweep.scan = True
+    guest.sh(f"insmod /root/alloclab.ko; echo {NODE} >{DRIVER}/bind")
+    path = f"/dev/alloclab/{NODE}"
+    for kind in KINDS:
+        sweep.arrange(kind, KMEMLEAK)
+        for method in OWN_PAGES if full else OWN_PAGES[:1]:
+            ready = fresh(NODE, settings=f"method={method} size=4096 gfp=kernel", press=1)
+            for verb in DEVICE_VERBS:
+                operation = f"{verb} {path}" + " text" * (verb == "write")
+                row = f"{verb} device file"
+                # Each with nothing open, and with nothing that was shared before.
+                failed = sweep.run(row, kind, operation, before=ready,
+                                   after=[operation, f"write {files(NODE)}/press 1", *works(NODE)])
                 for site in failed:
                     assert site.error in (None, "ENOMEM"), site
                     assert not any(entry.error for entry in site.after[:2]), site
