@@ -14,9 +14,9 @@ BOOT = STANDARD._replace(name="failed-load", cpus=2)
 # Where the driver core allocates after it has bound the devices.
 LATE = "module_add_driver"
 # Of the device that is bound first.
-STATS = f"{DEBUGFS}/interrupt/stats"
-# Opens the file as soon as it is there, and closes it a second later, when the module is gone.
-READER = f"(while [ ! -e /run/stop ]; do {{ sleep 1; }} <{STATS}; done) 2>/run/refused"
+FILES = {"stats": f"{DEBUGFS}/interrupt/stats", "device": "/dev/alloclab/interrupt"}
+# Opens a file as soon as it is there, and closes it a second later, when the module is gone.
+READER = "(while [ ! -e /run/stop ]; do {{ sleep 1; }} <{path}; done) 2>/run/refused.{name} &"
 
 
 def test_files_are_not_opened_before_the_load_has_succeeded(guest, lab, count):
@@ -25,20 +25,22 @@ def test_files_are_not_opened_before_the_load_has_succeeded(guest, lab, count):
     sweep = Sweep(guest, Table())
     # Of pages, a failure may do no harm: then the module is loaded, and is not loaded again.
     sweep.arrange("failslab", KMEMLEAK, only=sweep.range(LATE))
-    guest.sh(f"rm -f /run/stop; {READER} & echo $! >/run/reader")
+    readers = " ".join(READER.format(name=name, path=path) for name, path in FILES.items())
+    guest.sh(f"rm -f /run/stop; {readers}")
     # The last load, of which nothing fails, succeeds.
     failed = sweep.run("load with a reader", "failslab", "load /root/alloclab.ko")
-    guest.sh("touch /run/stop; while kill -0 $(cat /run/reader); do usleep 100000; done "
-             "2>/dev/null")
+    # So that no reader has a file open.
+    guest.sh("touch /run/stop; sleep 3")
     sweep.off()
-    refused = int(guest.sh("grep -c 'No such device or address' /run/refused; true"))
+    refused = {name: int(guest.sh(f"grep -c 'No such device or address' /run/refused.{name}; true"))
+               for name in FILES}
     for site in failed:
         # Of a directory that cannot be made in sysfs, the driver core makes EINVAL.
         assert site.error in ("ENOMEM", "EINVAL"), site
         assert site.log[-1] == f"alloclab: the driver cannot be registered: {site.error}", site
         assert any(line.startswith("alloclab button: ready: ") for line in site.log), site
-    # While the devices were bound, the reader has tried.
-    assert failed and refused
+    # While the devices were bound, each reader has tried.
+    assert failed and all(refused.values()), refused
     lab.button().software_press(2)
     lab.unload()
     count("sites_failed", len(failed))
