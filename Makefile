@@ -30,7 +30,7 @@ rust-analyzer doc:
 demo shell:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
-torture torture-quick matrix bench upstream canary update:
+torture torture-quick matrix bench upstream canary update user:
 	@$(enter) -l 'make $@' -m scripts/task.sh $@
 
 check:
@@ -57,5 +57,5 @@ help:
 	@sed 1,2d scripts/help
 
 .PHONY: all demo test kunit torture torture-quick matrix bench upstream check shell update
-.PHONY: canary overlay press doctor rust-analyzer doc clean distclean help
+.PHONY: canary overlay press user doctor rust-analyzer doc clean distclean help
 endif

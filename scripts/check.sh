@@ -65,6 +65,12 @@ check() {
 	fi
 }
 
+# The command is a package of its own, by Rust's own rules.
+format_command() { rustfmt --check --edition 2024 "$@"; }
+
+# Clippy of the very same version as rustc, with the lints of user/Cargo.toml; a warning fails.
+lint_command() { scripts/user.sh clippy; }
+
 format() {
 	rustfmt --check --edition 2021 --config-path "$source/.rustfmt.toml" "$@"
 }
@@ -224,9 +230,11 @@ mkdir -p "$OUT"
 binding_types=UNDOCUMENTED_DT_STRING
 script_types=EMBEDDED_FILENAME,REPEATED_WORD
 
-check rustfmt format < <(files '*.rs')
+check rustfmt format < <(files '*.rs' | grep -v '^user/')
+check "user: rustfmt" format_command < <(files '*.rs' | grep '^user/')
+check "user: clippy" lint_command < <(files '*.rs' | grep '^user/')
 for name in "${rows[@]}"; do
-	check "clippy, kernel $name" lint "$name" < <(files '*.rs')
+	check "clippy, kernel $name" lint "$name" < <(files '*.rs' | grep -v '^user/')
 done
 check rustdoc document < <(files '*.rs' | grep -E '^(rust|src)/')
 check checkpatch style "$binding_types" \
@@ -239,7 +247,7 @@ check "dt-schema: binding, example" binding < <(files '*.yaml')
 check "dt-schema: overlays" overlays < <(files 'virt-*.dtso')
 check "options for Raspberry Pi OS" pi_options < <(files 'raspberry-pi.config')
 check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*.py' \
-	'*.config' '*.ini' Makefile Kbuild table help run doctor)
+	'*.config' '*.ini' Makefile Kbuild Cargo.toml table help run doctor)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
 for name in "${rows[@]}"; do
@@ -265,6 +273,8 @@ check "doc: targets of make" documented targets \
 	< <(printf '%s\n' doc/testing.md scripts/help Makefile)
 check "doc: torture tests" documented torture \
 	< <(printf '%s\n' doc/testing.md scripts/kernel/table tests/torture/test_*.py)
+check "doc: the command" documented command \
+	< <(printf '%s\n' doc/command.md doc/methods.md user/src/{args,failure,compare}.rs)
 check "doc: messages" documented messages \
 	< <(echo doc/errors.md && files '*.sh' '*.py' '*.rs' '*.c' |
 		grep -E '^(rust|scripts|src)/' | grep -v '^scripts/doc.py$')

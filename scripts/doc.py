@@ -337,6 +337,20 @@ def check_torture(page, path, *files):
     return compare(page, code, said)
 
 
+def check_command(page, methods, arguments, failure, guarantees):
+    """The commands, their exit codes, and what `compare` says of the kernel's methods."""
+    commands = re.search(r"^pub enum Command \{(.*?)^\}", rust(arguments), re.M | re.S)[1]
+    code = [[name.lower()] for name in re.findall(r"^    (\w+)\(\1\),$", commands, re.M)]
+    codes = [list(row) for row in re.findall(r"^  (\d+) +(\w.*?)\"?;?$", read(failure), re.M)]
+    known = re.findall(r"\(\s*\"(\w+)\",\s*guarantee\(\"\w+\", \"(\w+)\", \"\w+\", \"(\w+)\"\)",
+                       rust(guarantees))
+    promised = [[name, zeroed, "thread" if sleeps == "yes" else "thread, hard"]
+                for name, zeroed, sleeps in known]
+    return (compare(page, code, [row[:1] for row in table(page, "command", "what it does")])
+            | compare(page, codes, table(page, "code", "meaning"))
+            | compare(methods, promised, table(methods, "method", "zeroed", "context")))
+
+
 def check_messages(page, *files):
     """Each message of this tree is in its source: every piece between what differs."""
     source = "\n".join(re.sub(r"\"\s*\\\n\s*\"|\\\n\s*", " ", read(path)) for path in files)

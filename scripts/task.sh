@@ -220,6 +220,14 @@ record)
 modules)
 	build_for_tests "$1"
 	;;
+user)
+	for arch in arm64 amd64; do
+		path=$(scripts/user.sh program "$arch")
+		mkdir -p "out/user/$arch"
+		cp "$path" "out/user/$arch/alloclab"
+		say "out/user/$arch/alloclab: $(stat -c %s "$path") bytes"
+	done
+	;;
 shell)
 	remarks debian
 	build debian
@@ -252,7 +260,7 @@ canary)
 *)
 	die "usage: scripts/task.sh build [ROW] | test [ROW...] [-- ARGUMENT...] |" \
 		"kunit [ROW...] [-- ARGUMENT...] |" \
-		"torture | torture-quick | matrix | bench | modules ROW | demo | shell |" \
+		"torture | torture-quick | matrix | bench | modules ROW | demo | shell | user |" \
 		"rust-analyzer [ROW] | doc [ROW] | overlay BOARD GPIO MERGE | check | update |" \
 		"canary"
 	;;

@@ -72,6 +72,10 @@ if [ -d "$root/${PROXY_CONFIGURATION%/*}" ]; then
 	mount --bind "$root/run/alloclab-proxy" "$root/$PROXY_CONFIGURATION"
 fi
 
+# The host's way to the crates.
+config=${CARGO_HOME:-${HOME:-/root}/.cargo}/config.toml
+[ ! -r "$config" ] || cat -- "$config" >"$root/run/alloclab-cargo.toml"
+
 # The shorter path first: one may be inside the other.
 if ((${#clone} <= ${#cache})); then
 	dirs=("$clone" "$cache")
@@ -85,7 +89,7 @@ done
 
 vars=()
 for name in TERM ALLOCLAB_CACHE ALLOCLAB_RUN ALLOCLAB_WHO ALLOCLAB_START \
-	ALLOCLAB_SNAPSHOTS "${PROXY_VARIABLES[@]}"; do
+	ALLOCLAB_SNAPSHOTS "${PROXY_VARIABLES[@]}" $(registry_variables); do
 	if [ -n "${!name:-}" ]; then
 		vars+=("$name=${!name}")
 	fi

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# Host side: the proxies that the host's apt uses, for the build root's apt.
+# Host side: the proxies that the host's apt uses, for the build root's apt, and the variables
+# that say where cargo takes crates from.
 
 # The names of a file of apt's configuration in a root, and of variables that mean proxies.
 PROXY_CONFIGURATION=etc/apt/apt.conf.d/alloclab-proxy
@@ -31,4 +32,18 @@ proxies() {
 	if [[ $answer =~ ^(DIRECT|[a-z0-9]+://[^\"[:space:]]+)$ ]]; then
 		printf 'Acquire::http::Proxy "%s";\n' "$answer"
 	fi
+}
+
+# registry_variables: the names of variables that tell cargo of registries and of the network.
+# Secrets are none of them, nor are files, which a root does not have.
+registry_variables() {
+	local name
+
+	for name in "${!CARGO_HTTP_@}" "${!CARGO_NET_@}" "${!CARGO_REGISTRIES_@}" \
+		"${!CARGO_REGISTRY_@}"; do
+		case $name in
+		*TOKEN* | *CREDENTIAL* | CARGO_HTTP_CAINFO) ;;
+		*) printf '%s\n' "$name" ;;
+		esac
+	done
 }

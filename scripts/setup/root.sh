@@ -5,12 +5,15 @@
 # Debian's kernel.  Its name in the cache is a digest of what goes into it; it is
 # made beside and renamed when complete.
 
-# What a kernel, the module and a guest need; root_packages adds the compiler for arm64.
+# What a kernel, the module, the command and a guest need; root_packages adds the compiler for
+# arm64, and library.sh Rust's library for the other machine.
 ROOT_PACKAGES=(
 	# kernel
 	make gcc libc6-dev flex bison bc libelf-dev libssl-dev libdw-dev pahole
 	python3 rustc rust-src rustfmt rust-clippy rust-analyzer bindgen cpio kmod xz-utils
 	perl mount
+	# command
+	cargo
 	# guest
 	device-tree-compiler qemu-system-arm python3-qemu-qmp dpkg-dev
 )
@@ -19,7 +22,8 @@ ROOT_PACKAGES=(
 # compilers.
 MORE_PACKAGES=(
 	clang lld llvm qemu-system-x86
-	python3-pytest python3-pytest-xdist dt-schema flake8 shellcheck apt-utils qemu-efi-aarch64
+	python3-pytest python3-pytest-xdist python3-pyte dt-schema flake8 shellcheck apt-utils
+	qemu-efi-aarch64
 )
 
 # Documentation, translations, of Rust's source all but its library and of the firmware all but
@@ -45,16 +49,12 @@ other_arch() { [ "$1" = amd64 ] && printf 'arm64' || printf 'amd64'; }
 
 root_packages() {
 	printf '%s\n' "${ROOT_PACKAGES[@]}"
-	[ "$1" = arm64 ] || printf '%s\n' gcc-aarch64-linux-gnu
+	[ "$1" = arm64 ] || printf '%s\n' gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 }
 
 more_packages() {
 	printf '%s\n' "${MORE_PACKAGES[@]}" gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
-	if [ "$1" = amd64 ]; then
-		printf '%s\n' libc6-dev-arm64-cross
-	else
-		printf '%s\n' gcc-x86-64-linux-gnu libc6-dev-amd64-cross
-	fi
+	[ "$1" = amd64 ] || printf '%s\n' gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 }
 
 # Where a script lies is no part of it.
@@ -66,7 +66,7 @@ root_key() {
 		tested backports | awk 'NR == 1 { print $3 }'
 		declare -f other_arch bootstrap write_sources write_dated add_packages \
 			fill_root add_more
-		cat scripts/setup/rustc.sh
+		cat scripts/setup/rustc.sh scripts/setup/library.sh
 	} | sed -E 's|scripts/([a-z]+/)+|scripts/|g' | digest
 	printf -- '-%s' "$(generation)"
 }
@@ -179,6 +179,7 @@ fill_root() {
 			cp $arch/usr/bin/busybox /usr/lib/alloclab/busybox-$arch
 		done'
 	in_root "$2" scripts/setup/rustc.sh
+	in_root "$2" scripts/setup/library.sh
 }
 
 # add_more ARCH: adds the packages of more_packages to the complete root, if need be.  The

@@ -19,7 +19,7 @@ if use_dated "$snapshot" "$SUITE"; then
 		awk -F ' *[|] *' -v v="$wanted" 'index($2, v "+") == 1 { print $2; exit }')
 	if [ -n "$version" ]; then
 		step -d "build root: rustc $wanted" apt-get "${APT[@]}" -y --allow-downgrades \
-			install {rustc,rust-src,rustfmt,rust-clippy,rust-analyzer}="$version"
+			install {rustc,rust-src,rustfmt,rust-clippy,rust-analyzer,cargo}="$version"
 		exit
 	fi
 fi

@@ -26,7 +26,7 @@ tidy() {
 
 	rm -f "$ALLOCLAB_CACHE"/users/*
 	tidy_notes
-	for entry in "$ALLOCLAB_CACHE"/{roots,kernels,sources,debs,dated}/*; do
+	for entry in "$ALLOCLAB_CACHE"/{roots,kernels,sources,debs,dated,crates,commands}/*; do
 		if [ -d "$entry" ] && ! useful "$entry"; then
 			old+=("$entry" "$entry.lock")
 		fi
@@ -56,7 +56,7 @@ useful() { # ENTRY
 
 	case $1 in
 	*.tmp) false ;;
-	*/roots/*.debs | */dated/*) recent "$1" ;;
+	*/roots/*.debs | */dated/* | */crates/* | */commands/*) recent "$1" ;;
 	*/roots/*) useful_root "$1" ;;
 	*/kernels/*) useful_kernel "$1" ;;
 	*/sources/*) recent "$1" || grep -qsxF "SOURCE=$1" "$ALLOCLAB_CACHE"/kernels/*/row ;;

@@ -183,7 +183,7 @@ class Tree:
 
     def add_module(self):
         """Add what the module is made of, for real kernels."""
-        for part in ("src", "rust", "dts", "Kbuild", "Makefile"):
+        for part in ("src", "rust", "dts", "user", "Kbuild", "Makefile"):
             copy = shutil.copytree if (CLONE / part).is_dir() else shutil.copy
             copy(CLONE / part, self.directory / part)
 

@@ -296,7 +296,7 @@ def test_rustc_of_the_root(tree, archive, dated, tmp_path, there):
     if there:
         copy = Archive(dated / SNAPSHOT, SUITE)
         for version in ("1.99.0+dfsg1-1", f"{RUSTC}+dfsg1-1"):
-            for name in ("rustc", "rust-src", "rustfmt", "rust-clippy", "rust-analyzer"):
+            for name in ("rustc", "rust-src", "rustfmt", "rust-clippy", "rust-analyzer", "cargo"):
                 copy.package(name, version, "amd64")
         copy.index()
     fake = tmp_path / "bin/rustc"
@@ -314,8 +314,8 @@ def test_rustc_of_the_root(tree, archive, dated, tmp_path, there):
         installed = [line.split()[1:3] for line in log.read_text(encoding="utf-8").splitlines()
                      if line.startswith("Inst ")]
         assert sorted(installed) == [[name, f"({RUSTC}+dfsg1-1"] for name in
-                                     ("rust-analyzer", "rust-clippy", "rust-src", "rustc",
-                                      "rustfmt")]
+                                     ("cargo", "rust-analyzer", "rust-clippy", "rust-src",
+                                      "rustc", "rustfmt")]
     else:
         assert said.splitlines()[-1].startswith("build root: going on with rustc 9.99.0: only")
         assert not log.exists()

@@ -32,14 +32,16 @@ class Fault(NamedTuple):
 # no check follows.
 FILES = {"Makefile": f"# {SPDX}\n", "some.sh": SHELL + 'echo "$1"\n', "some.py": f"# {SPDX}\n",
          "src/some.rs": RUST + "fn some() {}\n", "rust/some.c": f"// {SPDX}\n",
+         "user/src/some.rs": RUST + "fn some() {}\n",
          "doctor": f"#!/bin/sh\n# {SPDX}\n\n" + 'echo "$1"\n'}
 # What reads a file of these, and needs nothing else of the tree.
 DT = ["dt-schema: binding, example", "dt-schema: overlays"]
-QUICK = ["rustfmt", "checkpatch", "checkpatch, scripts", "shellcheck", "shellcheck, POSIX",
-         "flake8", "SPDX lines", "src/: no unsafe, no versions", "no private names of the kernel",
+QUICK = ["rustfmt", "user: rustfmt", "checkpatch", "checkpatch, scripts", "shellcheck",
+         "shellcheck, POSIX", "flake8", "SPDX lines", "src/: no unsafe, no versions", "no private names of the kernel",
          "C's functions: none by hand"]
 FAULTS = [
     Fault("rustfmt", "rust/some.rs", RUST + "fn  some() {}\n", "Diff in"),
+    Fault("user: rustfmt", "user/src/some.rs", RUST + "fn  some() {}\n", "Diff in"),
     Fault("checkpatch", "rust/some.c", f"// {SPDX}\nint some; \n", "ERROR:TRAILING_WHITESPACE"),
     Fault("checkpatch, scripts", "some.sh", SHELL + "echo some \n", "ERROR:TRAILING_WHITESPACE"),
     Fault("shellcheck", "some.sh", SHELL + "echo $1\n", "SC2086"),
@@ -74,6 +76,9 @@ BUILT_FAULTS = [
 ALONE = [
     Fault("C's types, kernel debian", "rust/helpers.rs", r"\1u32;", "-    pub fn alloclab_dma_mask",
           old=r"^(.*alloclab_dma_mask.* -> )\w+;"),
+    # What fails without compiling anything.
+    Fault("user: clippy", "user/Cargo.toml", 'rust-version = "9.99"', "requires rustc 9.99",
+          old="^rust-version = .*$"),
     Fault("options for Raspberry Pi OS", "scripts/kernel/raspberry-pi.config",
           r"\g<0>\nCONFIG_NO_SUCH_OPTION=y", "CONFIG_NO_SUCH_OPTION", old="^CONFIG_RUST=y"),
 ]
@@ -90,6 +95,7 @@ DOC = [
     Fault("doc: targets of make", "doc/testing.md", "", "make demo",
           old="^[|] `make demo` [|].*\n"),
     Fault("doc: torture tests", "doc/testing.md", "", "fuzz", old="^[|] `fuzz` [|].*\n"),
+    Fault("doc: the command", "doc/command.md", "", "watch", old="^[|] `watch` [|].*\n"),
     Fault("doc: messages", "doc/errors.md", r"\g<0>\n| `nobody ever says this` | nothing |",
           "nobody ever says this", old="^[|] `missing here: .*$"),
     Fault("doc: figures of make bench", "README.md", r"\g<1>9.", "README.md",
@@ -132,7 +138,7 @@ def fixture_small(tmp_path):
     shutil.copytree(CLONE / "dts", tree.directory / "dts")
     (tree.directory / "scripts").symlink_to(CLONE / "scripts")
     for name, text in FILES.items():
-        (tree.directory / name).parent.mkdir(exist_ok=True)
+        (tree.directory / name).parent.mkdir(parents=True, exist_ok=True)
         (tree.directory / name).write_text(text, encoding="utf-8")
     return tree
 

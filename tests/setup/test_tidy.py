@@ -61,7 +61,8 @@ class Cache:
         for _ in range(times):
             self._shell(CLONE, "tidy")
         return {kind: sorted(path.name for path in (self.directory / kind).glob("*"))
-                for kind in ("roots", "kernels", "sources", "debs", "dated", "versions", "clones")}
+                for kind in ("roots", "kernels", "sources", "debs", "dated", "crates", "commands",
+                             "versions", "clones")}
 
 
 @pytest.fixture(name="cache")
@@ -139,6 +140,18 @@ def test_clone_is_gone(cache, days, kept):
     cache.use(clone, cache.kernel("new", "2"), 1)
     shutil.rmtree(clone)
     assert cache.tidy()["kernels"] == (["new", "old"] if kept else ["new"])
+
+
+@pytest.mark.parametrize("days, kept", [(13, True), (15, False)])
+def test_crates_and_commands(cache, days, kept):
+    """What the command is made of, and the command, by their last use."""
+    for kind in ("crates", "commands"):
+        (cache.directory / kind / "abc").mkdir(parents=True)
+        (cache.directory / kind / "abc.lock").touch()
+        age(cache.directory / kind / "abc", days)
+    left = cache.tidy()
+    for kind in ("crates", "commands"):
+        assert left[kind] == (["abc", "abc.lock"] if kept else [])
 
 
 @pytest.mark.parametrize("days, kept", [(13, True), (15, False)])
