@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 
+from guest.command import command_files
 from guest.devicetree import TreeError
 from guest.events import PREFIX, READY, Event, parse_all, parse_methods, parse_stats
 from guest.guest import Guest, GuestError, interrupted
@@ -162,7 +163,7 @@ class Demo:
     def run(self):
         """Do all of it; return the summary."""
         self.step(f"boot {self.row.release} in QEMU, button on the PL061 of its virt machine")
-        files = {"root/alloclab.ko": self.row.product("alloclab.ko")}
+        files = {"root/alloclab.ko": self.row.product("alloclab.ko"), **command_files(self.row)}
         with Guest(self.row, OUT / "serial.log", files=files,
                    overlays=[CLONE / "dts/virt-pl061.dtso"]) as self.guest:
             kernel, modified = self.banner()

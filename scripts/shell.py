@@ -13,6 +13,7 @@ import termios
 from pathlib import Path
 
 from guest import initramfs, qemu
+from guest.command import command_files
 from guest.devicetree import TreeError
 from guest.guest import interrupted
 from guest.row import CLONE, Row, RowError
@@ -26,10 +27,11 @@ MOTD = """
 The button is ready, the module is loaded. Things to try:
 
     make press                             in another terminal, same clone
+    alloclab watch                         a live screen; p presses, q leaves
+    alloclab set method=vmalloc size=2M    for the next allocation
+    alloclab press; alloclab status        a press without a finger, and what came of it
     cd /sys/kernel/debug/alloclab/button
-    cat method stats live
-    echo vmalloc >method; echo 2M >size    for the next allocation
-    echo 1 >press                          a press without a finger
+    cat method stats live                  what the command reads
     grep "$(sed -n 's/^address: //p' live)" /proc/vmallocinfo
     rmmod alloclab; insmod /root/alloclab.ko
 
@@ -42,6 +44,7 @@ def command_line(row, directory):
     """The command line of the guest whose files are in `directory`."""
     columns, lines = os.get_terminal_size()
     files = {"root/alloclab.ko": row.product("alloclab.ko"), "etc/motd": MOTD,
+             **command_files(row),
              "etc/profile": initramfs.PROFILE + f"stty rows {lines} cols {columns}\n"}
     return [*qemu.command_line(row, directory, initramfs.TERMINAL, files, ["chardev:terminal"],
                                overlays=[CLONE / "dts/virt-pl061.dtso"]),

@@ -15,6 +15,8 @@ ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is
         "hard": ("PREEMPT_RT", [None], "hard: with PREEMPT_RT no interrupt may allocate"),
         "preempt_rt": ("PREEMPT_RT", ["y"], ""),
         "traced": ("EVENT_TRACING", ["y"], "traced: without EVENT_TRACING nothing is traced"),
+        "command": ("64BIT", ["y"], "command: it is built for 64 bits"),
+        "terminal": ("SERIAL_8250_PCI", ["y"], ""),
         "debug_info": ("DEBUG_INFO", ["y"], ""),
         "late_sim": ("GPIO_SIM", ["m"], "")}
 # So many tests may have the mark.

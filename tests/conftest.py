@@ -15,12 +15,14 @@ import pytest
 from plan import CLONE, HERE, MODELS, Plan
 from collect import NEXT, Collect, group_of
 from detectors import complaints, look_back
+from guest.command import command_files
 from guest.guest import Guest, GuestError
 from guest.machine import machine_of
 from guest.row import Row, RowError
 from lab import KPTR, Lab
 from pi import PiGuest
 from programs import program_for_guest, programs
+from terminal import TerminalGuest
 
 # Of the programs in tests/guest those that end-to-end tests use, on every machine.
 E2E_PROGRAMS = ["device", "fragment", "interrupted_write", "ticks"]
@@ -140,9 +142,10 @@ class Guests:
                     files |= {f"root/{path.name}": path for path in self.row.modules(name)}
             self.count += 1
             log = f"{self.logs}.{self.count}-{boot.name}.serial.log"
-            guest = self.make(self.row, log, overlays=boot.overlays, files=files,
-                              memory=boot.memory, cpus=boot.cpus or CPUS[self.row.variety],
-                              append=boot.append, firmware=boot.firmware)
+            make = TerminalGuest if boot.terminal else self.make
+            guest = make(self.row, log, overlays=boot.overlays, files=files, memory=boot.memory,
+                         cpus=boot.cpus or CPUS[self.row.variety], append=boot.append,
+                         firmware=boot.firmware)
             try:
                 guest.start()
             except GuestError as error:
@@ -183,7 +186,8 @@ def fixture_guests(request, group, row):
     driver = group.run.driver
     modules = [driver, "alloclab_inject", "alloclab_nested", "alloclab_refuse"]
     sources = [HERE / f"guest/{name}.c" for name in E2E_PROGRAMS]
-    paths = [item.path for item in request.session.items if group_of(item) is group]
+    items = [item for item in request.session.items if group_of(item) is group]
+    paths = [item.path for item in items]
     if any(path.parent.name == "torture" for path in paths):
         modules += ["alloclab_crime", "alloclab_overflow"]
         sources = programs()
@@ -195,6 +199,8 @@ def fixture_guests(request, group, row):
         files[f"root/{program.name}"] = program
     if any(path.stem.startswith("test_doctor") for path in paths):
         files |= {"root/doctor": CLONE / "scripts/doctor", "root/config": row.build / ".config"}
+    if any(item.get_closest_marker("command") for item in items):
+        files |= command_files(row)
     board = group.run.board
     make = functools.partial(PiGuest, model=board) if board else Guest
     collect = request.config.stash[COLLECT]
@@ -276,6 +282,16 @@ def fixture_lab(guests, guest, count):
 def fixture_button(lab):
     """The button on the PL061's line 3; where no button has a line, the module's own."""
     return lab.button()
+
+
+@pytest.fixture(name="command")
+def fixture_command(guest):
+    """Runs the command in the guest: command(its arguments, the status that it is to have)."""
+    def command(arguments, status=0, timeout=60):
+        result = guest.run(f"alloclab {arguments}", timeout)
+        assert result.status == status, result
+        return result.output
+    return command
 
 
 @pytest.fixture(name="restrict")

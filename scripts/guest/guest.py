@@ -55,6 +55,7 @@ class Guest:
         self._monitor = None
         self._received = b""
         self._button = Button(self._command)
+        self._passed = []       # files that QEMU gets besides
         self._marks = 0
 
     def __enter__(self):
@@ -88,7 +89,7 @@ class Guest:
             with open(directory / "qemu", "wb") as said:
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-                    pass_fds=[channel.fileno(), monitor_end.fileno()])
+                    pass_fds=[channel.fileno(), monitor_end.fileno(), *self._passed])
         try:
             self._monitor = QEMUMonitorProtocol(monitor)
             self._monitor.settimeout(10)

@@ -117,5 +117,5 @@ def build(path, init, busybox, files):
     archive.link("bin/sh", "busybox")
     archive.file("init", init, 0o755)
     for name, content in {**ACCOUNTS, **files}.items():
-        archive.file(name, content)
+        archive.file(name, content, 0o755 if name.startswith("bin/") else 0o644)
     archive.write(path)

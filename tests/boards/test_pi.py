@@ -33,3 +33,12 @@ def test_every_injected_interrupt_is_an_edge(button):
     assert button.wait_counter("presses", 2 * methods) == 2 * methods
     assert button.counters("edges", "bounces", "failures") == (2 * methods, 0, 0)
     assert button.counters("allocs", "frees") == (methods, methods)
+
+
+@pytest.mark.ours
+@pytest.mark.command
+def test_registers_are_the_drivers(command):
+    """Debian's kernel keeps a driver's registers to it, and the command names the option."""
+    said = command("gpio 22", 3)
+    assert "/dev/mem: mmap: Operation not permitted" in said
+    assert "CONFIG_IO_STRICT_DEVMEM" in said and "iomem=relaxed" in said

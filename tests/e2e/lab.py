@@ -52,6 +52,7 @@ class Boot(NamedTuple):
     kernel_modules: Sequence[str] = ()
     append: str = ""
     firmware: bool = False
+    terminal: bool = False      # with a serial port more, see terminal.py
 
 
 def nodes(*bodies):
