@@ -37,8 +37,8 @@ FILES = {"Makefile": f"# {SPDX}\n", "some.sh": SHELL + 'echo "$1"\n', "some.py":
 # What reads a file of these, and needs nothing else of the tree.
 DT = ["dt-schema: binding, example", "dt-schema: overlays"]
 QUICK = ["rustfmt", "user: rustfmt", "checkpatch", "checkpatch, scripts", "shellcheck",
-         "shellcheck, POSIX", "flake8", "SPDX lines", "src/: no unsafe, no versions", "no private names of the kernel",
-         "C's functions: none by hand"]
+         "shellcheck, POSIX", "flake8", "SPDX lines", "src/: no unsafe, no versions",
+         "no private names of the kernel", "C's functions: none by hand"]
 FAULTS = [
     Fault("rustfmt", "rust/some.rs", RUST + "fn  some() {}\n", "Diff in"),
     Fault("user: rustfmt", "user/src/some.rs", RUST + "fn  some() {}\n", "Diff in"),
