@@ -106,6 +106,13 @@ note_state() {
 	export ALLOCLAB_TREE
 }
 
+# Begins to build the command for guests: a kernel that is prepared leaves processors idle.  Wait for
+# $COMMAND.
+begin_command() {
+	scripts/user.sh program arm64 >/dev/null &
+	COMMAND=$!
+}
+
 # After set-up: where the time went, and what the cache holds now.
 setup_summary() {
 	local total down
@@ -156,7 +163,9 @@ build)
 	;;
 demo)
 	remarks debian
+	begin_command
 	build debian
+	wait "$COMMAND"
 	setup_summary
 	scripts/demo.py
 	total
@@ -166,7 +175,9 @@ test)
 	((${#ARGUMENTS[@]})) || note_state
 	((${#ROWS[@]})) || mapfile -t ROWS < <(scripts/kernel/kernel.sh names test)
 	remarks "${ROWS[@]}"
+	begin_command
 	build_for_tests "${ROWS[@]}"
+	wait "$COMMAND"
 	setup_summary
 	run_tests test --scale quick "${ARGUMENTS[@]}"
 	;;
@@ -230,7 +241,9 @@ user)
 	;;
 shell)
 	remarks debian
+	begin_command
 	build debian
+	wait "$COMMAND"
 	setup_summary
 	scripts/shell.py
 	;;
