@@ -106,8 +106,8 @@ note_state() {
 	export ALLOCLAB_TREE
 }
 
-# Begins to build the command for guests: a kernel that is prepared leaves processors idle.  Wait for
-# $COMMAND.
+# Begins to build the command for guests: a kernel that is prepared leaves processors idle.
+# Wait for $COMMAND.
 begin_command() {
 	scripts/user.sh program arm64 >/dev/null &
 	COMMAND=$!

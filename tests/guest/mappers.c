@@ -246,6 +246,7 @@ static int has_seen_all(int unbinds)
 int main(int argc, char **argv)
 {
 	pthread_t threads[NR_MAPPERS + 2];
+	unsigned long left;
 	int nr_threads = 0;
 
 	if (argc < 4)
@@ -261,7 +262,8 @@ int main(int argc, char **argv)
 	pthread_create(&threads[nr_threads++], NULL, press_button, NULL);
 	if (argc > 4)
 		pthread_create(&threads[nr_threads++], NULL, bind_again, NULL);
-	for (unsigned long left = 10 * strtoul(argv[2], NULL, 10), more = MORE * left; left; more--) {
+	left = 10 * strtoul(argv[2], NULL, 10);
+	for (unsigned long more = MORE * left; left; more--) {
 		usleep(100000);
 		if (left > 1 || !more || has_seen_all(argc > 4))
 			left--;
