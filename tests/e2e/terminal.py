@@ -107,6 +107,16 @@ class Terminal:
                 return found[0]
             assert time.monotonic() < until, "\n".join([f"not shown: {wanted}", *self.lines])
 
+    def settled(self, quiet=1, seconds=20):
+        """Wait until nothing was written for so long; return the lines of the screen."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            before = len(self.written)
+            self.read(quiet)
+            if len(self.written) == before:
+                return self.lines
+        raise AssertionError("\n".join(["more is written all the time", *self.lines]))
+
     def svg(self):
         """The screen as a picture."""
         columns, lines = self._screen.columns, self._screen.lines
