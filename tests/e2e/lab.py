@@ -129,6 +129,17 @@ class Lab:
         self.is_loaded = f"grep -q '^{self.driver} ' /proc/modules"
         self.removal = f"{{ ! {self.is_loaded} || rmmod {self.driver}; }}"
 
+    def bound(self):
+        """The buttons that a load binds in a guest that is STANDARD.
+
+        No kernel with PREEMPT_RT gives the hard context that one of them asks for.
+        """
+        row = self.guest.row
+        if not row.tree:
+            return [self.first]
+        lacks = ["interrupt"] if row.config().get("PREEMPT_RT") == "y" else []
+        return [name for name in STANDARD_NODES if name not in lacks]
+
     def loaded(self):
         """Whether the module is loaded."""
         return self.guest.run(self.is_loaded).status == 0

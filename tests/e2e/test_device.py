@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from guest.events import PREFIX
-from lab import DRIVER, STANDARD, STANDARD_NODES, errno
+from lab import DRIVER, STANDARD, errno
 
 BOOT = STANDARD
 pytestmark = pytest.mark.ours
@@ -61,12 +61,8 @@ def hold(button, method="vmalloc", size=None, gfp="kernel"):
 
 @pytest.mark.core
 def test_name_and_mode(guest, lab, button):
-    nodes = STANDARD_NODES if guest.row.tree else [button.name]
-    if guest.row.config().get("PREEMPT_RT") == "y":
-        # It asks for hard context, which no kernel with PREEMPT_RT gives.
-        nodes = [name for name in nodes if name != "interrupt"]
     shown = guest.sh("cd /dev/alloclab && stat -c '%n %a %u %g %F' *").splitlines()
-    assert sorted(shown) == [f"{name} 600 0 0 character special file" for name in nodes]
+    assert sorted(shown) == [f"{name} 600 0 0 character special file" for name in lab.bound()]
     assert errno(guest.run(f"su user -c 'cat /dev/alloclab/{button.name}'")) == "EACCES"
     guest.sh(f"echo {button.name} >{DRIVER}/unbind")
     assert guest.run(f"ls /dev/alloclab/{button.name}").status != 0

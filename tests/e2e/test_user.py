@@ -40,13 +40,14 @@ def test_program(row):
 @pytest.mark.wide
 def test_status(lab, button, command):
     """What it shows is what the files say."""
-    button.hold(method="vmalloc", size="12K")
+    size = 3 * lab.guest.page_size
+    button.hold(method="vmalloc", size=size)
     said = json.loads(command("status --json"))["buttons"]
     names = [state["name"] for state in said]
-    assert names == (STANDARD_NODES if lab.guest.row.tree else [lab.first])
+    assert names == lab.bound()
     state = said[names.index(button.name)]
     live, (device, methods) = button.live(), button.stats()
-    assert state["settings"] == {"method": "vmalloc", "size": "12288", "gfp": "kernel",
+    assert state["settings"] == {"method": "vmalloc", "size": str(size), "gfp": "kernel",
                                  "context": "thread"}
     age = int(live.pop("age_ns"))
     assert state["held"].pop("age_ns") <= age
@@ -58,7 +59,7 @@ def test_status(lab, button, command):
     assert shown["vmalloc"]["alloc_ns"] == {"median": median, "p99": p99, "max": most}
 
     text = command("status")
-    assert f"\nheld: vmalloc, 12288 bytes at {live['address']}, 3 pages in " in text
+    assert f"\nheld: vmalloc, {size} bytes at {live['address']}, 3 pages in " in text
     assert re.search(rf"^vmalloc +1 +0 +0 +{median} +{p99} +{most} ", text, re.M), text
 
 
