@@ -221,22 +221,33 @@ impl Memory {
 
     /// Returns the bytes; what was not initialised is filled with a poison at the first call.
     pub(super) fn bytes(&mut self) -> &mut [u8] {
-        if let Some(rest @ 1..) = self.size.checked_sub(self.initialised) {
-            // SAFETY: By the type invariants, `size` bytes are valid for writes, and `rest` bytes
-            // from `initialised` on end with them.
-            unsafe {
-                self.start
-                    .as_ptr()
-                    .add(self.initialised)
-                    .write_bytes(POISON, rest)
-            };
-            // INVARIANT: They are now initialised.
-            self.initialised = self.size;
-        }
+        self.fill(usize::MAX);
 
         // SAFETY: By the type invariants the bytes are valid and initialised, and nobody else uses
         // them while `self` is borrowed.
         unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size) }
+    }
+
+    /// Fills at most so many of the bytes that were not initialised with the poison.
+    ///
+    /// Returns whether there were any.
+    fn fill(&mut self, most: usize) -> bool {
+        let part = self.size.saturating_sub(self.initialised).min(most);
+        if part == 0 {
+            return false;
+        }
+
+        // SAFETY: By the type invariants, `size` bytes are valid for writes; `part` bytes from
+        // `initialised` on end with them at the latest.
+        unsafe {
+            self.start
+                .as_ptr()
+                .add(self.initialised)
+                .write_bytes(POISON, part)
+        };
+        // INVARIANT: They are now initialised.
+        self.initialised += part;
+        true
     }
 
     /// Fills what was not initialised with the poison, and zeroes what follows the bytes in their
@@ -246,18 +257,7 @@ impl Memory {
     ///
     /// The last page must hold nothing else.
     pub(super) unsafe fn initialise(&mut self) {
-        while let Some(rest @ 1..) = self.size.checked_sub(self.initialised) {
-            let part = rest.min(PAGES_AT_ONCE * PAGE_SIZE);
-            // SAFETY: By the type invariants, `size` bytes are valid for writes; `part` bytes from
-            // `initialised` on end with them at the latest.
-            unsafe {
-                self.start
-                    .as_ptr()
-                    .add(self.initialised)
-                    .write_bytes(POISON, part)
-            };
-            // INVARIANT: They are now initialised.
-            self.initialised += part;
+        while self.fill(PAGES_AT_ONCE * PAGE_SIZE) {
             cond_resched();
         }
 
@@ -296,7 +296,7 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// The page must have one of the bytes.
+    /// The page must have one of the usable bytes.
     pub(super) unsafe fn pfn(&self, page: usize) -> c_ulong {
         // SAFETY: By the type invariants the page is mapped. The function takes addresses of the
         // linear mapping, of vmalloc memory and of modules, and reads page tables.
@@ -325,13 +325,12 @@ impl Memory {
     pub(crate) fn runs(&self, each: &mut dyn FnMut(Run)) {
         let offset = self.start.as_ptr() as usize % PAGE_SIZE;
         let pages = offset.saturating_add(self.usable()).div_ceil(PAGE_SIZE);
-        let first = self.start.as_ptr().wrapping_sub(offset);
 
         // SAFETY: The function compares the address.
-        if pages > 0 && unsafe { helpers::alloclab_is_linear(first.cast()) } {
+        if pages > 0 && unsafe { helpers::alloclab_is_linear(self.page(0).cast()) } {
             // In the linear mapping, what follows in one follows in the other.
-            // SAFETY: By the type invariants the page is mapped.
-            let pfn = unsafe { helpers::alloclab_pfn(first.cast()) } as usize;
+            // SAFETY: There is a page.
+            let pfn = unsafe { self.pfn(0) };
             let first = 0;
             return each(Run { first, pfn, pages });
         }
@@ -341,11 +340,8 @@ impl Memory {
             if index % PAGES_AT_ONCE == PAGES_AT_ONCE - 1 {
                 cond_resched();
             }
-            let page = first.wrapping_add(index * PAGE_SIZE);
-            // SAFETY: By the type invariants the page is mapped, as it has one of the usable
-            // bytes. The function takes addresses of the linear mapping, of vmalloc memory and of
-            // modules, and reads page tables.
-            let pfn = unsafe { helpers::alloclab_pfn(page.cast()) } as usize;
+            // SAFETY: It has one of the usable bytes.
+            let pfn = unsafe { self.pfn(index) };
 
             match &mut run {
                 Some(run) if run.pfn + run.pages == pfn => run.pages += 1,
