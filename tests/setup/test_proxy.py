@@ -10,13 +10,6 @@ import pytest
 from guest.row import CLONE
 
 PROXY = "http://proxy.example:3128/"
-# A root inside of ours: the same files, with mounts of its own.
-ENTER = """
-    . scripts/setup/lib.sh
-    . scripts/setup/ns.sh
-    mount --bind / "$1"
-    in_root "$@"
-"""
 
 
 @pytest.fixture(name="configuration")
@@ -33,21 +26,12 @@ def configure(path, *lines):
 
 
 @pytest.fixture(name="inside")
-def fixture_inside(tmp_path, configuration):
+def fixture_inside(in_root, configuration):
     """A function that runs a command in a root, on a host with these variables."""
     def inside(*command, **variables):
-        root = tmp_path / "root"
-        root.mkdir(exist_ok=True)
-        environment = {name: value for name, value in os.environ.items() if "proxy" not in name}
-        done = subprocess.run(
-            ["unshare", "--mount", "bash", "-euc", ENTER, "bash", root, *command], cwd=CLONE,
-            env={**environment, "APT_CONFIG": str(configuration),
-                 "ALLOCLAB_CACHE": str(tmp_path / "cache"), **variables},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, check=False)
+        done = in_root("proxy", *command, **{"APT_CONFIG": str(configuration), **variables})
         assert done.returncode == 0, done.stderr
         return done.stdout
-    (tmp_path / "cache").mkdir()
     return inside
 
 

@@ -38,13 +38,6 @@ TAKEN = {
     "net": {"retry": 5, "git-fetch-with-cli": True},
     "http": {"proxy": "proxy.example:3128"},
 }
-# A root inside of ours, as in test_proxy.py.
-ENTER = """
-    . scripts/setup/lib.sh
-    . scripts/setup/ns.sh
-    mount --bind / "$1"
-    in_root "$@"
-"""
 
 
 def user(*arguments, clone=CLONE, **variables):
@@ -128,19 +121,11 @@ def test_program_is_named_after_what_it_is_made_of(tmp_path):
 
 
 @pytest.fixture(name="inside")
-def fixture_inside(tmp_path):
+def fixture_inside(in_root):
     """A function that runs a command in a root, on a host with these variables."""
     def inside(*command, **variables):
-        root = tmp_path / "root"
-        root.mkdir(exist_ok=True)
-        environment = {name: value for name, value in os.environ.items() if "CARGO" not in name}
-        done = subprocess.run(
-            ["unshare", "--mount", "bash", "-euc", ENTER, "bash", root, *command], cwd=CLONE,
-            env={**environment, "ALLOCLAB_CACHE": str(tmp_path / "cache"), **variables},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, check=False)
+        done = in_root("CARGO", *command, **variables)
         return done.returncode, done.stdout
-    (tmp_path / "cache").mkdir()
     return inside
 
 
