@@ -48,6 +48,7 @@ struct mapping {
 static int files[MAX_FILES];
 static struct mapping mappings[MAX_MAPPINGS];
 static int nr_files, nr_mappings;
+static const char *path;
 static size_t page_bytes;
 static sigjmp_buf before;
 
@@ -129,7 +130,7 @@ static struct mapping *mapping(void)
 	return &mappings[place];
 }
 
-static void step_open(const char *path)
+static void step_open(void)
 {
 	const char *how = arguments.rest ? word() : "";
 	int fd = open(path, *how == 'r' ? O_RDONLY : *how == 'w' ? O_WRONLY : O_RDWR);
@@ -137,6 +138,11 @@ static void step_open(const char *path)
 	say(fd < 0 ? fd : 0);
 	if (fd >= 0 && nr_files < MAX_FILES)
 		files[nr_files++] = fd;
+}
+
+static void step_close(void)
+{
+	say(close(file()));
 }
 
 static void step_read(void)
@@ -291,8 +297,9 @@ static void step_all(void)
 	puts("all");
 }
 
-static void step_touch(const char *name)
+static void step_touch(void)
 {
+	const char *name = arguments.step;
 	unsigned char *bytes = mapping()->bytes;
 	size_t at = number(10);
 	unsigned long seed;
@@ -323,46 +330,46 @@ static void step_sh(void)
 	printf("%d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
-static void take(const char *path, char *step)
-{
+static const struct {
 	const char *name;
+	void (*take)(void);
+} steps[] = {
+	{ "open", step_open },
+	{ "close", step_close },
+	{ "read", step_read },
+	{ "write", step_write },
+	{ "put", step_put },
+	{ "same", step_same },
+	{ "map", step_map },
+	{ "unmap", step_unmap },
+	{ "remap", step_remap },
+	{ "protect", step_protect },
+	{ "all", step_all },
+	{ "sh", step_sh },
+	{ "get", step_touch },
+	{ "set", step_touch },
+	{ "fill", step_touch },
+	{ "check", step_touch },
+	{ NULL, NULL }
+};
+
+static void take(char *step)
+{
+	size_t i = 0;
 	int signal;
 
-	arguments.step = step;
 	arguments.rest = step;
-	name = strsep(&arguments.rest, ",");
+	arguments.step = strsep(&arguments.rest, ",");
+	while (steps[i].name && strcmp(arguments.step, steps[i].name))
+		i++;
+	if (!steps[i].name)
+		die(arguments.step);
+
 	signal = sigsetjmp(before, 1);
 	if (signal)
 		printf("SIG%s\n", sigabbrev_np(signal));
-	else if (!strcmp(name, "open"))
-		step_open(path);
-	else if (!strcmp(name, "close"))
-		say(close(file()));
-	else if (!strcmp(name, "read"))
-		step_read();
-	else if (!strcmp(name, "write"))
-		step_write();
-	else if (!strcmp(name, "put"))
-		step_put();
-	else if (!strcmp(name, "same"))
-		step_same();
-	else if (!strcmp(name, "map"))
-		step_map();
-	else if (!strcmp(name, "unmap"))
-		step_unmap();
-	else if (!strcmp(name, "remap"))
-		step_remap();
-	else if (!strcmp(name, "protect"))
-		step_protect();
-	else if (!strcmp(name, "all"))
-		step_all();
-	else if (!strcmp(name, "sh"))
-		step_sh();
-	else if (!strcmp(name, "get") || !strcmp(name, "set") || !strcmp(name, "fill") ||
-		 !strcmp(name, "check"))
-		step_touch(name);
 	else
-		die(name);
+		steps[i].take();
 	fflush(stdout);
 }
 
@@ -372,6 +379,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
+	path = argv[1];
 	page_bytes = sysconf(_SC_PAGESIZE);
 	signal(SIGBUS, caught);
 	signal(SIGSEGV, caught);
@@ -386,7 +394,7 @@ int main(int argc, char **argv)
 			waitpid(child, NULL, 0);
 			child = -1;
 		} else if (child <= 0) {
-			take(argv[1], argv[i]);
+			take(argv[i]);
 		}
 	}
 	return 0;
