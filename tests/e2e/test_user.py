@@ -10,7 +10,7 @@ import pytest
 
 from guest.command import command_files
 from guest.events import PREFIX
-from lab import DRIVER, STANDARD, STANDARD_NODES
+from lab import DRIVER, STANDARD
 
 BOOT = STANDARD
 pytestmark = [pytest.mark.ours, pytest.mark.command]
@@ -77,9 +77,9 @@ def test_as_a_user(lab, guest):
     assert lab.loaded()
 
 
-def test_names(button, command):
+def test_names(lab, button, command):
     """Of several buttons one is named."""
-    names = ", ".join(STANDARD_NODES)
+    names = ", ".join(lab.bound())
     assert command("press", USAGE) == f"alloclab: name one of the buttons: {names}\n"
     said = command("press none", GONE)
     assert said == f'alloclab: no button is called "none": there are {names}\n'
