@@ -106,10 +106,10 @@ note_state() {
 	export ALLOCLAB_TREE
 }
 
-# Begins to build the command for guests: a kernel that is prepared leaves processors idle.
+# Begins to build the command for guests, of what a kernel that is prepared leaves idle.
 # Wait for $COMMAND.
 begin_command() {
-	scripts/user.sh program arm64 >/dev/null &
+	nice -n 10 scripts/user.sh program arm64 >/dev/null &
 	COMMAND=$!
 }
 
