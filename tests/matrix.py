@@ -21,8 +21,10 @@ from guest.row import Row, RowError, table
 
 OUT = CLONE / "out/matrix"
 LEFT = ["*.json", "*.log", "*.txt", "*.xml"]
-NOTHING = {"words": [], "kunit": [], "boards": [], "e2e": [], "loaded": False, "page_size": None,
-           "not_possible": {}, "seconds": 0}
+NOTHING = {"words": [], "kunit": [], "boards": [], "setup": [], "e2e": [], "loaded": False,
+           "page_size": None, "not_possible": {}, "seconds": 0}
+# Words that make test never covers, and their suites: it tries thirty boards, and no long test.
+BEYOND = {"boards": "boards", "long": "setup"}
 CACHE = "ALLOCLAB_CACHE"
 # How many minutes it takes to make a row's kernel, by its kind, and to test it; on two processors.
 MAKE_MINUTES = {"stock": 2, "own": 6}
@@ -41,12 +43,10 @@ def wanted(entry, words):
 
 
 def missing(words, had):
-    """The words of make matrix that what a row has run does not cover. It never covers the boards,
-    of which make test tries thirty.
-    """
+    """The words of make matrix that what a row has run does not cover."""
     if "all" in had:
         had = [*MARKS, *had]
-    return [word for word in words if word == "boards" or word not in had]
+    return [word for word in words if word in BEYOND or word not in had]
 
 
 def to_run(words, had):
@@ -142,6 +142,17 @@ def wrong(entry, words):
     return found
 
 
+def wrong_beyond(new, words):
+    """What is wrong with what make test never runs, in words."""
+    found = []
+    for suite in [suite for word, suite in BEYOND.items() if word in words]:
+        if not new[suite]:
+            found.append(f"no test of {suite} was run")
+        elif any(new[suite]):
+            found.append(f"{sum(new[suite])} tests of {suite} failed")
+    return found
+
+
 def lines(entries):
     """The table of the README."""
     def of(figures):
@@ -177,8 +188,7 @@ def main():
         new = found.get(name, NOTHING)
         results.append(result(name, words, row, seconds, known[name], new))
         problems += [f"matrix: {name} {what}" for what in wrong(results[-1], words)]
-        if row and "boards" in words and not (new["boards"] and not any(new["boards"])):
-            problems.append(f"matrix: {name} {sum(new['boards'])} tests of boards failed")
+        problems += [f"matrix: {name} {what}" for what in wrong_beyond(new, words) if row]
     if status and not problems:
         problems.append(f"matrix: pytest ended with status {status}")
     (OUT / "matrix.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

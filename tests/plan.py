@@ -91,9 +91,13 @@ class Group(NamedTuple):
 
 def runs(row, words, scale):
     """The runs that words of scripts/kernel/table name; `!MARK`: no end-to-end tests with it."""
-    for suite in ("kunit", "setup", "bench"):
+    for suite in ("kunit", "bench"):
         if suite in words:
             yield Run(suite, row, [suite])
+    if "setup" in words:
+        yield Run("setup", row, ["setup"], but=["long"])
+    if "long" in words:
+        yield Run("setup", row, ["setup"], marks=["long"])
     if "bench" in words:
         # The driver in C that the driver is compared with.
         yield Run("bench", row, ["e2e"], "peer", ["core"])

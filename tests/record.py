@@ -76,12 +76,13 @@ def entry(row, words, results, learnt):
         "kernel": row.directory.name, "words": words,
         "kunit": [result.failed for result in of("kunit")],
         "boards": [result.failed for result in of("boards")],
+        "setup": [result.failed for result in of("setup")],
         # What failed beside all tests counts where they do.
         "e2e": [{"marks": result.marks, "failed": result.failed} for result in of("e2e") + of(RUN)],
         "loaded": learnt.get("loaded", False),
         "page_size": learnt.get("page_size"),
         "not_possible": dict(Counter(learnt.get("not_possible", []))),
-        "seconds": round(sum(result.seconds for suite in ("kunit", "boards", "e2e")
+        "seconds": round(sum(result.seconds for suite in ("kunit", "boards", "setup", "e2e")
                              for result in of(suite)), 1),
     }
 

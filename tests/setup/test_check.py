@@ -105,6 +105,7 @@ DOC = [
     Fault("doc: links and paths", "doc/testing.md", r"\g<0>\n[nowhere](nowhere.md)\n", "nowhere.md",
           old="^# Testing$"),
 ]
+pytestmark = pytest.mark.long
 RESULT = re.compile(r"^(\S.*?) +\d+ files +[\d.]+ s  (ok|FAILED)$", re.M)
 
 

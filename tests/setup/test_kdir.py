@@ -39,6 +39,7 @@ def test_failed_build_leaves_nothing(row, tree):
     assert tree.files() == before
 
 
+@pytest.mark.long
 def test_output_elsewhere(row, tree, tmp_path):
     """O= and MO= are as for the kernel's own make."""
     tree.shrink()
@@ -77,6 +78,7 @@ def fixture_kernel(row, tmp_path):
     return kernel
 
 
+@pytest.mark.long
 def test_llvm(row, kernel, tree):
     """LLVM=1 has clang compile, here for a kernel that says that it was built by clang."""
     tree.shrink()

@@ -84,8 +84,9 @@ def test_what_make_test_did_not_run_is_missing():
     assert matrix.missing(["core", "storms"], ["core", "storm"]) == ["storms"]
     assert matrix.missing(["kunit", "core"], ["all", "setup"]) == ["kunit"]
     assert matrix.missing(["core"], ["all"]) == []
-    # Of the boards' trees make test tries thirty.
-    assert matrix.missing(["core", "boards"], ["all", "boards"]) == ["boards"]
+    # Of the boards' trees make test tries thirty, and of the long tests of set-up none.
+    assert matrix.missing(["core", "boards", "long"], ["all", "boards", "setup"]) == [
+        "boards", "long"]
     assert matrix.to_run(["core", "storms"], ["core", "storm"]) == ["storms", "!core", "!storm"]
     assert matrix.to_run(["core", "boards"], ["all"]) == ["boards"]
 
@@ -106,3 +107,16 @@ def test_another_kernel():
 def test_what_is_wrong(row, words, entry, said):
     nothing = record.entry(ROW, words, [], {})
     assert matrix.wrong(matrix.result("one", words, row, 0.0, nothing, entry), words) == [said]
+
+
+def test_what_is_wrong_beyond_make_test():
+    def results(**failed):
+        return record.entry(ROW, [], [Result("test", suite, "one", "", fails, 1.0)
+                                      for suite, fails in failed.items()], {})
+    assert matrix.wrong_beyond(matrix.NOTHING, ["core"]) == []
+    words = ["core", "boards", "long"]
+    assert matrix.wrong_beyond(matrix.NOTHING, words) == [
+        "no test of boards was run", "no test of setup was run"]
+    assert matrix.wrong_beyond(results(boards=False, setup=True), words) == [
+        "1 tests of setup failed"]
+    assert matrix.wrong_beyond(results(boards=False, setup=False), words) == []

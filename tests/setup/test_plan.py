@@ -181,6 +181,7 @@ def test_all_pass(trial):
     assert [f"the fuzzers' new seed is {seed};" in said for seed in seeds] == [True]
 
 
+@pytest.mark.long
 def test_proof_comes_first_on_its_row_and_holds_up_no_other(trial):
     trial.write("tests/torture/test_crimes.py", TESTS["torture/test_crimes"] + """
         def test_other_row(group):
@@ -199,6 +200,7 @@ def test_proof_comes_first_on_its_row_and_holds_up_no_other(trial):
         assert proof == sorted(proof, reverse=True) and proof.count(True) == 8, noted
 
 
+@pytest.mark.long
 def test_torture_fails_unrun_where_a_detector_is_blind(trial):
     trial.write("tests/torture/test_crimes.py", TESTS["torture/test_crimes"].replace(
         "def test_last(): pass", "def test_last(row): assert row.name != 'one'"))
@@ -211,6 +213,7 @@ def test_torture_fails_unrun_where_a_detector_is_blind(trial):
     assert {"torture.two.sweep", "torture.two.storms", "e2e.one.1", "kunit.one"} <= ran
 
 
+@pytest.mark.long
 def test_what_a_guest_leaves_fails_in_its_group(trial):
     (trial.directory / "left-by-torture.one.crimes").touch()
     status, _, failed, said = trial.run("tests/torture")
@@ -219,6 +222,7 @@ def test_what_a_guest_leaves_fails_in_its_group(trial):
     assert failed == 3 == said.count("\nFAILED tests/torture"), said
 
 
+@pytest.mark.long
 def test_all_workers_have_work_once_the_detectors_are_proved(trial):
     trial.rows = ["one"]
     with open(trial.directory / "tests/conftest.py", "a", encoding="utf-8") as conftest:
@@ -266,6 +270,7 @@ def test_what_is_a_failure(trial, text, why, number):
     assert why in said
 
 
+@pytest.mark.long
 def test_what_has_no_result_is_a_failure(trial):
     """More workers die than are replaced."""
     trial.write("tests/e2e/test_c.py", """
@@ -291,6 +296,7 @@ def test_a_worker_that_dies_beside_tests_is_a_failure(trial, hook, number):
     assert (status, failed) == (1, number), said
 
 
+@pytest.mark.long
 def test_without_what_proves_the_detectors_nothing_runs(trial):
     (trial.directory / "tests/torture/test_crimes.py").unlink()
     with trial.start() as running:
@@ -299,6 +305,7 @@ def test_without_what_proves_the_detectors_nothing_runs(trial):
     assert "tests/torture has no test_crimes.py, which proves the detectors" in said
 
 
+@pytest.mark.long
 def test_what_make_matrix_takes_over(trial):
     record = trial.directory / "out/test/rows.json"
     assert trial.run("tests/e2e")[0] == 0 and not record.exists()
@@ -329,6 +336,7 @@ def test_arguments_choose(trial):
     assert trial.run("tests/e2e/test_a.py", "tests/e2e/test_c.py::test_c[e2e.two]")[:3] == (0, 5, 0)
 
 
+@pytest.mark.long
 def test_a_line_at_least_every_ten_seconds(trial):
     trial.write("tests/e2e/test_c.py", TESTS["e2e/test_c"].replace(
         "pass", "\n            import time; time.sleep(19)"))
@@ -349,6 +357,7 @@ def ended(process):
         return True
 
 
+@pytest.mark.long
 def test_signal_ends_guests(trial):
     # A process that like QEMU ends with the one that has started it.
     trial.write("tests/e2e/test_c.py", TESTS["e2e/test_c"].replace("pass", """

@@ -36,6 +36,7 @@ def defined(project, crate):
     return Path(root).parent
 
 
+@pytest.mark.long
 def test_rust_analyzer(tree, row):
     """A language server finds what is defined in src/, in rust/, in the kernel and in Rust."""
     assert tree.made("rust-analyzer", f"KERNEL={row.name}").splitlines()[-1] == (
@@ -65,6 +66,7 @@ def test_rust_analyzer(tree, row):
         assert server.health == "ok"
 
 
+@pytest.mark.long
 def test_doc(tree, row):
     """rustdoc of src/ and rust/, private items too, with links to the kernel's source."""
     assert tree.made("doc").splitlines()[-1] == "out/doc/alloclab/index.html"

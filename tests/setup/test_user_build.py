@@ -55,6 +55,7 @@ def test_unit_tests():
     assert re.search(r"^test result: ok\. [1-9]\d+ passed; 0 failed; 0 ignored", printed, re.M)
 
 
+@pytest.mark.long
 def test_own_machine():
     """The program for this machine runs here; a machine that it is not for is refused."""
     arch = subprocess.run(["dpkg", "--print-architecture"], stdout=subprocess.PIPE, text=True,
@@ -78,6 +79,7 @@ def copy(tmp_path):
     return clone
 
 
+@pytest.mark.long
 def test_crates_are_compared_with_their_checksums(tmp_path):
     """A crate that is not the one of Cargo.lock is refused."""
     def crates(clone):
