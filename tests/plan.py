@@ -116,7 +116,7 @@ def runs(row, words, scale):
 @functools.cache
 def torture_modules():
     """The modules of the torture tests: name -> (variety of the kernel -> about how many seconds in
-    quick scale, how it wants its guest).
+    quick scale, None if it is for full scale alone; how it wants its guest).
     """
     found = {}
     for path in sorted(HERE.glob("torture/test_*.py")):
@@ -167,8 +167,17 @@ class Plan:
     def of_module(self, path):
         """The runs that the tests of a module may be in."""
         return [run for run in self.runs.values() if path.parent.name in run.folders and (
-            run.suite != "torture" or not self.kind or self.rows[run.row].variety in
-            torture_modules()[path.stem.removeprefix("test_")][0])]
+            run.suite != "torture" or not self.kind or
+            path.stem.removeprefix("test_") in self._tortures(run))]
+
+    def _tortures(self, run):
+        """The modules of a run of torture tests: name -> (about how many seconds, how it wants its
+        guest).
+        """
+        variety = self.rows[run.row].variety
+        return {name: (seconds[variety] or 0, boot)
+                for name, (seconds, boot) in torture_modules().items() if variety in seconds
+                and (run.scale == "full" or seconds[variety] is not None)}
 
     def group(self, run, path):
         """The group that the tests of a module are in."""
@@ -181,20 +190,18 @@ class Plan:
 
     def _part(self, run, path):
         """Which of a run's groups a module is in, and about how many seconds that takes."""
-        variety = self.rows[run.row].variety
         if run.suite == "torture":
             # In quick scale a boot takes as long as the tests: those share one that want the same.
             boots, own = {}, path.stem.removeprefix("test_")
-            for name, (seconds, boot) in torture_modules().items():
-                if variety in seconds:
-                    boot = boot if run.scale == "quick" and name != PROOF else name
-                    boots.setdefault(boot, {})[name] = seconds[variety]
+            for name, (seconds, boot) in self._tortures(run).items():
+                boot = boot if run.scale == "quick" and name != PROOF else name
+                boots.setdefault(boot, {})[name] = seconds
             return next(("+".join(group), sum(group.values()))
                         for group in boots.values() if own in group)
         if run.suite != "e2e":
             return "", SECONDS["core" if run.variant == "peer" else run.suite]
         if run.marks:
-            return "", SECONDS["debug" if variety == "debug" else
+            return "", SECONDS["debug" if self.rows[run.row].variety == "debug" else
                                "wide" if "wide" in run.marks else "core"]
         return str(sorted(path.parent.glob("test_*.py")).index(path) % SHARES + 1), SECONDS["all"]
 

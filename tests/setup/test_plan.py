@@ -75,6 +75,13 @@ TESTS = {
         BOOT = Boot("storm")
         def test_storm(seed): pass
         """,
+    # Not in quick scale.
+    "torture/test_slow": """
+        from lab import Boot
+        RUNS = {"own": None}
+        BOOT = Boot("storm")
+        def test_slow(): assert False
+        """,
     "e2e/test_a": """
         import pytest
         @pytest.mark.core
