@@ -26,8 +26,8 @@ from terminal import TerminalGuest
 
 # Of the programs in tests/guest those that end-to-end tests use, on every machine.
 E2E_PROGRAMS = ["device", "fragment", "interrupted_write", "ticks"]
-# One more than the smallest supported machine has processors: a guest often waits.
-WORKERS = 3
+# Twice as many as the smallest supported machine has processors: a guest often waits.
+WORKERS = 4
 # Of guests whose BOOT does not say, by the kernel's variety.
 CPUS = {"stock": 2, "own": 2, "debug": 1}
 COLLECT = pytest.StashKey()
