@@ -94,7 +94,8 @@ static int leak_vmalloc(void)
 static int sleep_in_atomic(void)
 {
 	spin_lock(&lock);
-	usleep_range(1000, 2000);
+	/* usleep_range() does not sleep if the time is over before it could. */
+	msleep(20);
 	spin_unlock(&lock);
 	return 0;
 }
