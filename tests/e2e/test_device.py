@@ -59,7 +59,7 @@ def hold(button, method="vmalloc", size=None, gfp="kernel"):
     return live
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_name_and_mode(guest, lab, button):
     shown = guest.sh("cd /dev/alloclab && stat -c '%n %a %u %g %F' *").splitlines()
     assert sorted(shown) == [f"{name} 600 0 0 character special file" for name in lab.bound()]
@@ -71,7 +71,7 @@ def test_name_and_mode(guest, lab, button):
     assert guest.run("ls /dev/alloclab/*").status != 0
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_kernel_and_user_space_agree(guest, button):
     page = guest.page_size
     for method, several in sizes(guest).items():
@@ -108,7 +108,7 @@ def test_nothing_old_is_shown(guest, button):
                     assert button.live()["zeroed"] == zeroed
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_what_is_not_of_pages_of_its_own(guest, button):
     methods = [method for method in button.methods() if method not in sizes(guest)]
     assert {"kmalloc", "slab", "devm", "list", "static"} < set(methods)
@@ -127,13 +127,13 @@ def test_what_is_not_of_pages_of_its_own(guest, button):
         assert button.live() | {"age_ns": 0} == live | {"age_ns": 0}
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_nothing_held(guest, button):
     assert take(guest, button, "open", "map,0,0,1", "read,0,0,1", "write,0,0,00") == \
         ["0", "ENXIO", "ENXIO", "ENXIO"]
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_what_is_refused(guest, button):
     page = guest.page_size
     size = 2 * page + 10
@@ -213,7 +213,7 @@ def test_64_mappings_of_two_processes(guest, button):
     assert button.read("live") == "none\n"
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_press_takes_mappings_away(guest, lab, button):
     for method, several in sizes(guest).items():
         hold(button, method, several[0])
@@ -230,7 +230,7 @@ def test_press_takes_mappings_away(guest, lab, button):
         assert whats == ["freed", "allocated"] and said(guest, start)
 
 
-@pytest.mark.core
+@pytest.mark.wide
 def test_unbind_takes_mappings_away(guest, lab, button):
     hold(button)
     assert take(guest, button, "open", "map,0,0,4", "set,0,0,11", rebind(button), "get,0,0",

@@ -26,7 +26,7 @@ def loaded_truth(row):
     return {**truth(row), **({"node": MISSING} if refuses else {})}
 
 
-@pytest.mark.core
+@pytest.mark.wide
 @pytest.mark.virt
 def test_says_what_is_true_and_sees_a_press(row, guest, lab, doctor):
     assert lab.loaded()
