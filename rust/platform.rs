@@ -110,6 +110,13 @@ pub(crate) trait Driver: Backed {
         dev: BoundDevice<'bound>,
     ) -> Result<impl PinInit<Self::Data<'bound>, Error> + 'bound>;
 
+    /// Called once the data is in place, before anything else calls. Sleeps.
+    ///
+    /// An error fails the probe; `unbind` is called then.
+    fn start<'bound>(_data: &Self::Data<'bound>, _dev: BoundDevice<'bound>) -> Result {
+        Ok(())
+    }
+
     /// Called once everything is in place, with the line where there is one. Sleeps.
     fn ready<'bound>(data: &Self::Data<'bound>, dev: BoundDevice<'bound>, line: Option<Line>);
 
@@ -186,6 +193,7 @@ impl<'bound, T: Driver> Assembly<'bound, T> {
         let data = T::probe(dev)?;
         let attached = Arc::pin_init(Attached::new(dev, data), GFP_KERNEL)?;
         let last = Last(attached.clone());
+        T::start(&last.0.data, dev)?;
         // SAFETY: It becomes a field of this value, for which the caller promises the same, or is
         // dropped here.
         let files = unsafe { Files::new(T::NAME, T::FILES, attached.clone()) };

@@ -54,6 +54,11 @@ impl Property {
         Ok(Some(Self(bytes)))
     }
 
+    /// Returns whether it has no value.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the value of a property of exactly one cell.
     pub(crate) fn as_u32(&self) -> Option<u32> {
         let cell: [u8; 4] = self.0.as_slice().try_into().ok()?;

@@ -109,16 +109,18 @@ pub(crate) struct Lab<'bound> {
     hard: Flag,
     deferred: Atomic<u64>,
     states: States<'bound>,
+    at_probe: bool,
 }
 
 impl<'bound> Lab<'bound> {
-    /// Prepares a lab for `dev`. Sleeps.
+    /// Prepares a lab for `dev`, which is to start with something held if `at_probe`. Sleeps.
     pub(crate) fn new(
         dev: BoundDevice<'bound>,
         label: Option<KVec<u8>>,
         debounce: Delta,
         plan: Plan,
         states: States<'bound>,
+        at_probe: bool,
     ) -> Result<impl PinInit<Self, Error>> {
         let (publisher, taker) = handover::new()?;
         let hard = plan.settings().context == Context::Hard;
@@ -137,6 +139,7 @@ impl<'bound> Lab<'bound> {
             hard: Flag::new(hard),
             deferred: Atomic::new(0),
             states,
+            at_probe,
         }))
     }
 
@@ -167,8 +170,7 @@ impl<'bound> Lab<'bound> {
         let Some(((method, request), job)) = self.taker.take() else {
             return false;
         };
-        let alloc = |place: &mut _| self.states.alloc(method, &request, place);
-        job.complete(with_spinlocks(|| Outcome::of(method, request, alloc)));
+        job.complete(with_spinlocks(|| carry_out(&self.states, method, request)));
         true
     }
 
@@ -258,6 +260,18 @@ impl<'bound> Lab<'bound> {
     }
 }
 
+/// Allocates elsewhere than in the toggle. Any context that the request is for.
+#[inline(never)]
+fn carry_out<'bound>(
+    states: &States<'bound>,
+    method: Method,
+    request: Request,
+) -> Outcome<AnyAllocation<'bound>> {
+    Outcome::of(method, request, |place| {
+        states.alloc(method, &request, place)
+    })
+}
+
 /// The driver.
 pub(crate) struct Alloclab;
 
@@ -301,6 +315,7 @@ impl Driver for Alloclab {
         let debounce = node.debounce()?;
         let settings = node.settings()?;
         let label = node.label()?;
+        let at_probe = node.at_probe()?;
 
         let states = States::new(dev)?;
         let plan = Plan::new(settings, Method::check, |invalid| {
@@ -311,7 +326,14 @@ impl Driver for Alloclab {
             invalid.errno()
         })?;
 
-        Lab::new(dev, label, debounce, plan, states)
+        Lab::new(dev, label, debounce, plan, states, at_probe)
+    }
+
+    fn start<'bound>(lab: &Lab<'bound>, dev: BoundDevice<'bound>) -> Result {
+        if !lab.at_probe {
+            return Ok(());
+        }
+        lab.with_bench(dev, |bench| bench.allocate(dev, &lab.states))
     }
 
     fn ready(lab: &Lab<'_>, dev: BoundDevice<'_>, line: Option<Line>) {
@@ -368,7 +390,25 @@ impl fmt::Display for Wired {
     }
 }
 
-impl Bench<'_> {
+impl<'bound> Bench<'bound> {
+    /// Allocates before any press, and logs what happened. Sleeps. Returns why it failed.
+    fn allocate(&mut self, dev: BoundDevice<'_>, states: &States<'bound>) -> Result {
+        let plan = self.toggle.plan();
+        let (method, request) = plan.choose(self.toggle.next());
+        // Whatever the settings say, this is a thread.
+        let request = Request {
+            context: Context::Thread,
+            ..request
+        };
+        let event = self.toggle.probe(carry_out(states, method, request));
+        let failed = match event {
+            Some(Event::Failed { error, .. }) => Err(error),
+            _ => Ok(()),
+        };
+        self.log(dev, event);
+        failed
+    }
+
     /// Lets the hard half carry out the next press, if it is to and if that one allocates.
     #[inline]
     fn offer(&mut self) {

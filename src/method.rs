@@ -319,6 +319,8 @@ impl Rules {
 /// Why an allocation ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
+    /// For its device, when that was bound.
+    Probe,
     /// By the press with this number.
     Press(u64),
     /// Because its device goes away.
@@ -328,6 +330,7 @@ pub(crate) enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Probe => f.write_str("probe"),
             Self::Press(number) => f.write_fmt(fmt!("press {}", Decimal(*number))),
             Self::Unbind => f.write_str("unbind"),
         }

@@ -75,6 +75,19 @@ impl Node<'_> {
         })
     }
 
+    /// Reads whether something is to be allocated at probe. Sleeps. Returns `EINVAL`.
+    pub(crate) fn at_probe(&self) -> Result<bool> {
+        let name = c_str!("alloclab,at-probe");
+        match self.read(name)? {
+            None => Ok(false),
+            Some(property) if property.is_empty() => Ok(true),
+            Some(property) => {
+                self.refuse(name, &property, "allowed is the property without a value");
+                Err(EINVAL)
+            }
+        }
+    }
+
     fn read(&self, name: &CStr) -> Result<Option<Property>> {
         Property::read(&self.0, name)
     }

@@ -43,7 +43,7 @@ pub(crate) struct Origin {
     pub(crate) method: Method,
     pub(crate) request: Request,
     pub(crate) alloc_ns: u64,
-    /// The number of the press that allocated it.
+    /// The number of the press that allocated it; 0 if that was done at probe.
     pub(crate) press: u64,
     in_cycle: bool,
     start: Instant<Monotonic>,
@@ -88,7 +88,7 @@ impl<B: Allocation> Held<'_, B> {
     }
 }
 
-/// What came of allocating for a press, but for what was got.
+/// What came of allocating, but for what was got.
 struct Attempt {
     method: Method,
     request: Request,
@@ -119,7 +119,7 @@ impl Attempt {
     }
 }
 
-/// What came of allocating for a press elsewhere.
+/// What came of allocating elsewhere than in the toggle.
 pub(crate) struct Outcome<B> {
     attempt: Attempt,
     allocation: Option<B>,
@@ -189,20 +189,29 @@ impl<B: Allocation> Toggle<B> {
         };
         let place = &mut self.allocation;
         let attempt = Attempt::new(method, request, || alloc(method, &request, place));
-        self.take_in(attempt, is_shown)
+        self.take_in(attempt, Reason::Press(self.presses), is_shown)
     }
 
     /// Takes over what was allocated elsewhere for a press that found the toggle empty.
     pub(crate) fn adopt(&mut self, outcome: Outcome<B>, is_shown: bool) -> Option<Event> {
         self.presses += 1;
+        self.put(outcome, Reason::Press(self.presses), is_shown)
+    }
+
+    /// Takes over what was allocated before any press; returns what happened.
+    pub(crate) fn probe(&mut self, outcome: Outcome<B>) -> Option<Event> {
+        self.put(outcome, Reason::Probe, true)
+    }
+
+    #[inline(never)]
+    fn put(&mut self, outcome: Outcome<B>, why: Reason, is_shown: bool) -> Option<Event> {
         self.allocation = outcome.allocation;
-        self.take_in(outcome.attempt, is_shown)
+        self.take_in(outcome.attempt, why, is_shown)
     }
 
     /// Counts what came of allocating; what was got is in its place already.
     #[inline(always)]
-    fn take_in(&mut self, attempt: Attempt, is_shown: bool) -> Option<Event> {
-        let why = Reason::Press(self.presses);
+    fn take_in(&mut self, attempt: Attempt, why: Reason, is_shown: bool) -> Option<Event> {
         let (method, ns) = (attempt.method, attempt.ns);
 
         if let Err(error) = attempt.result {

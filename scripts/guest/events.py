@@ -12,7 +12,7 @@ READY = re.compile(r"^ready: irq (?P<irq>\d+)(?P<nested> \(nested\))?, "
                    r"debounce (?P<debounce>\d+) ms, method (?P<method>\S+)$")
 ALLOCATED = re.compile(
     rf"^(?P<method>[a-z0-9_]+): allocated (?P<bytes>\d+) bytes at (?P<address>{ADDRESS})"
-    rf"(?:, dma (?P<dma>{DMA}),)? in (?P<ns>\d+) ns \(press (?P<press>\d+)\)"
+    rf"(?:, dma (?P<dma>{DMA}),)? in (?P<ns>\d+) ns \((?:press (?P<press>\d+)|probe)\)"
     r"(?:, (?P<pages>\d+) pages in (?P<runs>\d+) runs)?$")
 FREED = re.compile(
     rf"^(?P<method>[a-z0-9_]+): freed (?P<bytes>\d+) bytes at (?P<address>{ADDRESS}) "
@@ -22,7 +22,7 @@ LEFT = re.compile(
     r"to the device, which frees it \(unbind\)$")
 FAILURE = re.compile(
     r"^(?P<method>[a-z0-9_]+): allocation of (?P<bytes>\d+) bytes failed: "
-    r"(?P<error>E[A-Z0-9]+) \(press (?P<press>\d+)\)"
+    r"(?P<error>E[A-Z0-9]+) \((?:press (?P<press>\d+)|probe)\)"
     r"(?:, not tried: at most \d+ bytes now)?$")
 # What follows the line of an allocation, by method.
 REMARKS = {
@@ -40,7 +40,7 @@ class Event(NamedTuple):
     method: str
     what: str                       # allocated, freed, left, failed
     bytes: int
-    press: Optional[int]            # None: freed or left by unbind
+    press: Optional[int]            # None: at probe, or by unbind
     address: Optional[str] = None   # hashed
     dma: Optional[str] = None
     error: Optional[str] = None

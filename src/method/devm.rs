@@ -64,7 +64,7 @@ impl Particulars for DevmBlock<'_> {
     /// On unbind, the block is the device's to free.
     fn end(&mut self, why: Reason) -> Ended {
         match why {
-            Reason::Press(_) => Ended::Freed,
+            Reason::Probe | Reason::Press(_) => Ended::Freed,
             Reason::Unbind => {
                 self.leave();
                 Ended::Left

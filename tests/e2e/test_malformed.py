@@ -79,6 +79,8 @@ BAD = {
                         "debounce-interval", '"5"', ["32-bit"], EINVAL),
     "debounce-byte": (4, ["debounce-interval = [05]"],
                       "debounce-interval", "05", ["32-bit"], EINVAL),
+    "at-probe-value": (4, ["alloclab,at-probe = <1>"], "alloclab,at-probe", "00 00 00 01",
+                       ["the property without a value"], EINVAL),
     "label-number": (4, ["label = <1 2>"], "label", "00 00 00 01", ["1 to 64"], EINVAL),
 }
 BOOT = Boot("malformed", overlays=[PL061, nodes(

@@ -211,6 +211,31 @@ mod tests {
     }
 
     #[test]
+    fn probe_allocates_and_the_first_press_frees() -> Result {
+        let (mut toggle, alive) = toggle()?;
+        let (method, request) = toggle.plan().choose(toggle.next());
+
+        let outcome = Outcome::of(method, request, |_| Err(ENOMEM));
+        let event = toggle.probe(outcome).ok_or(EINVAL)?;
+        assert!(ends_with(&event, " failed: ENOMEM (probe)"));
+        assert!(toggle.held().is_none());
+        assert_eq!(toggle.stats().total(|stats| stats.failures), 1);
+
+        let outcome = Outcome::of(method, request, |place| Fake::put(&request, &alive, place));
+        let event = toggle.probe(outcome).ok_or(EINVAL)?;
+        assert!(ends_with(&event, " ns (probe), 5 pages in 3 runs"));
+        assert!(allocated(&event) == Some(Method::ALL[0]));
+        assert!(toggle.held().is_some_and(|held| held.press == 0));
+        assert_eq!((toggle.presses(), alive.load(Relaxed)), (0, 1));
+
+        let event = press(&mut toggle, &alive)?;
+        assert!(freed(&event) == Some(Method::ALL[0]));
+        assert!(ends_with(&event, " ns (press 1)"));
+        assert_eq!((toggle.presses(), alive.load(Relaxed)), (1, 0));
+        Ok(())
+    }
+
+    #[test]
     fn change_applies_to_the_next_allocation() -> Result {
         let (mut toggle, alive) = toggle()?;
         let (first, last) = (Method::ALL[0], Method::ALL[Method::ALL.len() - 1]);

@@ -32,7 +32,7 @@ def fixture_sweep(guest, table, full, count):
         return
     sweep.off()
     left = guest.sh("grep -H . /sys/kernel/debug/dma-api/disabled; "
-                    r"grep ' \(button\|fast\|slow\|tutorial\|interrupt\|cold[0-9]*\) ' "
+                    r"grep ' \(button\|fast\|slow\|tutorial\|interrupt\|early\|cold[0-9]*\) ' "
                     "/sys/kernel/debug/dma-api/dump; true")
     unbound = left.replace("/sys/kernel/debug/dma-api/disabled:N\n", "")
     lab.finish()

@@ -23,10 +23,13 @@ from lab import DEBUGFS, DRIVER, STANDARD, Boot, bank, node, nodes
 
 # Nodes that nothing has bound before: their interrupt is mapped with the first bind of all.
 COLD = [f"cold{line}" for line in range(64)]
+# One that has something allocated at probe.
+EARLY = "early"
 # One whose interrupt is no cells.
 WRONG = "wrong"
 SWEPT = Boot("sweep", overlays=(*STANDARD.overlays, nodes(
-    bank(len(COLD)), node(WRONG, None, "interrupts = [00 04]"),
+    bank(len(COLD) + 1), node(WRONG, None, "interrupts = [00 04]"),
+    node(EARLY, len(COLD), "alloclab,at-probe", parent="sim"),
     *(node(name, line, parent="sim") for line, name in enumerate(COLD)))))
 # One that has every property.
 NODE = "tutorial"

@@ -2,7 +2,7 @@
 """The fault sweep of load, bind, unbind, unload and the files; sweep.py says what a sweep is."""
 
 from lab import DEBUGFS, DRIVER, READABLE
-from sweep import (COLD, DEVICE_VERBS, HARD, KINDS, KMEMLEAK, MAP_IRQ, NODE, OWN_PAGES,
+from sweep import (COLD, DEVICE_VERBS, EARLY, HARD, KINDS, KMEMLEAK, MAP_IRQ, NODE, OWN_PAGES,
                    QUICK_FILES, SWEPT, WRITES, WRONG, check_works, chosen, files, fresh, is_press,
                    left_out, operations_of, told, works)
 
@@ -142,6 +142,32 @@ def test_bind_refused(guest, sweep):
             unread += cannot
         sweep.refused("bind: wrong interrupt", kind, len(failed))
     assert unread
+
+
+def test_bind_with_an_allocation(guest, sweep):
+    """What cannot be had at probe fails it; what was had before another failure is freed."""
+    # Its interrupt is mapped then.
+    guest.sh(f"insmod /root/alloclab.ko; cd {DRIVER}; echo {EARLY} >bind; echo {EARLY} >unbind")
+    outcomes = set()
+    for kind in KINDS:
+        # What comes before the driver and after it is as in test_bind.
+        sweep.arrange(kind, KMEMLEAK, only=sweep.module())
+        failed = sweep.run("bind: at probe", kind, f"write {DRIVER}/bind {EARLY}",
+                           after=[f"write {DRIVER}/unbind {EARLY}", f"absent {files(EARLY)}"])
+        for site in failed:
+            whats = tuple(event.what for event in site.events)
+            if site.error:
+                assert site.error == "ENOMEM" and told(site, REFUSED_PROBE), site
+                assert whats in ((), ("failed",), ("allocated", "freed")), site
+            else:
+                assert whats == ("allocated",), site
+            assert site.after[0].error == ("ENODEV" if site.error else None), site
+            assert [event.what for event in site.after[0].events] == \
+                ([] if site.error else ["freed"]), site
+            assert site.after[1].error is None, site
+            outcomes.add(whats)
+        sweep.refused("bind: at probe", kind, sum(bool(site.error) for site in failed))
+    assert {(), ("failed",), ("allocated",)} <= outcomes, outcomes
 
 
 def test_bind_thread(guest, sweep):
