@@ -140,15 +140,14 @@ def main():
         raise BoardError("say which board: BOARD=VENDOR/NAME, as in "
                          "BOARD=rockchip/rk3399-nanopi-m4, or the file of its tree; BOARD=? lists "
                          "all")
+    whole, path = said.merge == "1", Path(said.board)
+    if path.is_file():
+        return overlay(path.stem, path, said.gpio, whole)
     with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
         boards = unpack(said.package, Path(directory))
         if said.board == ASK:
-            list_boards(boards)
-        elif Path(said.board).is_file():
-            path = Path(said.board)
-            overlay(path.stem, path, said.gpio, said.merge == "1")
-        else:
-            overlay(*find(said.board, boards), said.gpio, said.merge == "1")
+            return list_boards(boards)
+        return overlay(*find(said.board, boards), said.gpio, whole)
 
 
 if __name__ == "__main__":
