@@ -15,8 +15,9 @@ BOOT = STANDARD._replace(name="failed-load", cpus=2)
 LATE = "module_add_driver"
 # Of the device that is bound first.
 FILES = {"stats": f"{DEBUGFS}/interrupt/stats", "device": "/dev/alloclab/interrupt"}
-# Opens a file as soon as it is there, and closes it a second later, when the module is gone.
-READER = "(while [ ! -e /run/stop ]; do {{ sleep 1; }} <{path}; done) 2>/run/refused.{name} &"
+# Opens a file soon after it is there, and closes it a second later, when the module is gone.
+READER = ("(while [ ! -e /run/stop ]; do {{ sleep 1; }} <{path} || usleep 5000; done) "
+          "2>/run/refused.{name} &")
 
 
 def test_files_are_not_opened_before_the_load_has_succeeded(guest, lab, count):

@@ -15,16 +15,16 @@ BOOT = Boot("mappers", cpus=4, memory=1024, overlays=(PL061, nodes(*(
          f"alloclab,size = <{4096 * pages}>")
     for place, (method, pages) in enumerate(PAGES.items())))))
 # (quick, full)
-SECONDS = (3, 60)
+SECONDS = {"own": (3, 60), "debug": (1, 60)}
 SAID = r"^mapped \d+ touched \d+ sigbus \d+ .*$"
 
 
 @pytest.mark.parametrize("unbound", [False, True], ids=["bound", "unbound"])
 @pytest.mark.parametrize("method", PAGES)
-def test_all_at_once(guest, lab, full, count, method, unbound):
+def test_all_at_once(row, guest, lab, full, count, method, unbound):
     name = f"by-{method}"
     button = lab.button(name)
-    seconds = SECONDS[full]
+    seconds = SECONDS[row.variety][full]
     result = guest.run(f"/root/mappers {name} {seconds} {PAGES[method]} "
                        f"{'unbind' if unbound else ''}", 120 + 10 * seconds)
     assert result.status == 0, result.output
