@@ -252,10 +252,10 @@ def check_debugfs(page, control, report):
 def check_properties(page, schema, node):
     """The properties of a node: name, type, default, and that the driver reads them."""
     binding = YAML(typ="safe").load(read(schema))
-    types = {"uint32": "cell", "string": "string"}
+    types = {"uint32": "cell", "string": "string", "boolean": "flag"}
     code = []
     for name, rules in binding["properties"].items():
-        kind = types.get(rules.get("$ref", "").rpartition("/")[2], "")
+        kind = types.get(rules.get("type") or rules.get("$ref", "").rpartition("/")[2], "")
         default = rules.get("default")
         if name != "compatible":
             code.append([name, kind or "specifier", "" if default is None else str(default)])
