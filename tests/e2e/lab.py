@@ -169,6 +169,16 @@ class Lab:
         return [event for event in parse_all(self.guest.log_since(self.start))
                 if device in (None, event.device)]
 
+    def at_probe(self, name, method):
+        """What a device has allocated at probe, by this method: its only event."""
+        event, = self.events(name)
+        assert (event.method, event.what, event.press) == (method, "allocated", None), event
+        # Remarks on what a cycle passes over come before it, those on what was got after it.
+        texts = self.texts(name)
+        where = [number for number, text in enumerate(texts) if "(probe)" in text]
+        assert len(where) == 1 and texts[where[0] + 1:][-1].startswith("ready: "), texts
+        return event
+
     def remarks(self, device):
         """The remarks on a device's allocations, as (method, {key: value})."""
         return [remark for remark in map(parse_remark, self.texts(device)) if remark]

@@ -1,102 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Nodes that have something allocated at probe, as drivers do: each method, and a failure."""
+"""Nodes that have something allocated at probe, on every kernel that has nodes."""
 
 import re
 
 import pytest
 
 from guest.events import Event
-from guest.row import CLONE
-from lab import DEBUGFS, DRIVER, PL061, PROBE_FAILED, Boot, bank, load_sim, node, nodes
+from lab import DRIVER, PL061, Boot, node, nodes
 
 AT_PROBE = "alloclab,at-probe"
-# The methods of the driver's table: a name in camel case is one with underscores.
-METHODS = [re.sub(r"\B(?=[A-Z])", "_", name).lower() for name in re.findall(
-    r"^ +\w+::(\w+),$", (CLONE / "src/method/table.rs").read_text(encoding="utf-8"), re.MULTILINE)]
-NAMES = {f"at-probe-{number}": method for number, method in enumerate(METHODS)}
-EBUSY = 16
-BOOT = Boot("probe", kernel_modules=["gpio-sim"], overlays=(PL061, nodes(
-    bank(len(METHODS) + 1),
-    # The last node is bound first. There is one static buffer for all, and another node has it.
-    node("late", len(METHODS), AT_PROBE, 'alloclab,method = "static"', parent="sim"),
-    *(node(name, line, AT_PROBE, f'alloclab,method = "{method}"', parent="sim")
-      for line, (name, method) in enumerate(NAMES.items())),
+BOOT = Boot("probe", overlays=(PL061, nodes(
     node("turn", 4, AT_PROBE, 'alloclab,gfp = "noio"'),
-    node("hard", 5, AT_PROBE, 'alloclab,gfp = "atomic"', 'alloclab,context = "hard"'))))
+    node("hard", 5, AT_PROBE, 'alloclab,gfp = "atomic"', 'alloclab,context = "hard"'),
+    *(node(f"by-{method}", line, AT_PROBE, f'alloclab,method = "{method}"')
+      for line, method in enumerate(("devm", "coherent"), 6)))))
+pytestmark = [pytest.mark.wide, pytest.mark.edges]
 
 
-@pytest.fixture(name="probed")
-def fixture_probed(guest, row, lab):
-    """The lab with all nodes bound: the names of those that have each method."""
-    load_sim(guest, row)
-    for name in NAMES:
-        guest.wait_log(rf"^alloclab {name}: ready: ", lab.start)
-    return list(NAMES)
-
-
-def first_event(lab, name, method):
-    """What a device has allocated at probe: its first event, before it is ready."""
-    event, = lab.events(name)
-    assert (event.method, event.what, event.press) == (method, "allocated", None), event
-    # Remarks on what a cycle passes over come before it, those on what was got after it.
-    texts = lab.texts(name)
-    where = [number for number, text in enumerate(texts) if "(probe)" in text]
-    assert len(where) == 1 and texts[where[0] + 1:][-1].startswith("ready: "), texts
-    return event
-
-
-@pytest.mark.wide
-def test_each_method(lab, probed):
-    assert lab.button().methods() == METHODS
-    for name in probed:
-        method = NAMES[name]
-        event = first_event(lab, name, method)
-        button = lab.button(name)
-        live = button.live()
-        assert (live["method"], live["size"], live["press"]) == (method, str(event.bytes), "0")
-        assert button.counters("presses", "edges", "allocs", "frees", "failures") == (0, 0, 1, 0, 0)
-        # The first press frees it, and the next one allocates.
-        button.software_press(2)
-        freed, again = lab.events(name)[1:]
-        assert freed == Event(name, method, "freed", event.bytes, 1, event.address)
-        assert (again.what, again.press) == ("allocated", 2)
-
-
-@pytest.mark.wide
-def test_unbind_and_unload(guest, lab, probed):
-    for name in probed[1:]:
-        guest.sh(f"echo {name} >{DRIVER}/unbind")
-    lab.unload()
-    for name in probed:
-        event, freed = lab.events(name)
-        what = "left" if NAMES[name] == "devm" else "freed"
-        assert freed == Event(name, NAMES[name], what, event.bytes, None, event.address)
-
-
-@pytest.mark.wide
 def test_cycle_begins_with_the_first_method_that_can(lab):
     over = re.findall(r"^cycle: passed over, as (\w+) ", "\n".join(lab.texts("turn")), re.M)
-    first, second, *_ = [method for method in METHODS if method not in over]
-    assert first != METHODS[0]
-    first_event(lab, "turn", first)
     button = lab.button("turn")
+    methods = button.methods()
+    first, second, *_ = [method for method in methods if method not in over]
+    assert first != methods[0]
+    lab.at_probe("turn", first)
     button.software_press(2)
     assert [event.method for event in lab.events("turn")] == [first, first, second]
 
 
-@pytest.mark.wide
 @pytest.mark.hard
 def test_probe_is_no_interrupt(lab):
-    first_event(lab, "hard", "kmalloc")
+    lab.at_probe("hard", "kmalloc")
     assert lab.button("hard").live()["context"] == "thread"
 
 
-def test_failure_is_that_of_probe(guest, lab, probed):
-    failed, end = lab.texts("late")
-    assert re.fullmatch(r"static: allocation of \d+ bytes failed: EBUSY \(probe\)", failed)
-    assert int(PROBE_FAILED.match(end)[1]) == EBUSY
-    assert guest.run(f"ls -d {DEBUGFS}/late {DRIVER}/late").output.count("No such") == 2
-    # It can be had once the other has gone.
-    holder, = [name for name in probed if NAMES[name] == "static"]
-    guest.sh(f"echo {holder} >{DRIVER}/unbind; echo late >{DRIVER}/bind")
-    assert [event.what for event in lab.events("late")] == ["failed", "allocated"]
+@pytest.mark.parametrize("method, what", [("devm", "left"), ("coherent", "freed")])
+def test_unbind_and_bind_again(guest, lab, method, what):
+    name = f"by-{method}"
+    got = lab.at_probe(name, method)
+    guest.sh(f"cd {DRIVER}; echo {name} >unbind; echo {name} >bind")
+    event, freed, again = lab.events(name)
+    assert event == got
+    assert freed == Event(name, method, what, got.bytes, None, got.address)
+    assert (again.what, again.bytes, again.press) == ("allocated", got.bytes, None)
