@@ -142,7 +142,7 @@ def test_what_is_refused(guest, button):
             ("map,0,0,4", "EINVAL", "mmap: 4 pages from 0 on are not valid: there are 3"),
             ("map,0,1,3", "EINVAL", "mmap: 3 pages from 1 on are not valid: there are 3"),
             ("map,0,3,1", "EINVAL", "mmap: 1 pages from 3 on are not valid: there are 3"),
-            (f"map,0,{1 << 48},1" if guest.row.word_bytes == 8 else "map,0,1048575,1",
+            (f"map,0,{1 << 48},1" if guest.row.word_bytes == 8 else "map,0,524287,1",
              "EINVAL", None),
             ("map,0,0,1,private", "EINVAL",
              "mmap: MAP_PRIVATE is not valid: allowed is MAP_SHARED"),
