@@ -393,13 +393,7 @@ impl fmt::Display for Wired {
 impl<'bound> Bench<'bound> {
     /// Allocates before any press, and logs what happened. Sleeps. Returns why it failed.
     fn allocate(&mut self, dev: BoundDevice<'_>, states: &States<'bound>) -> Result {
-        let plan = self.toggle.plan();
-        let (method, request) = plan.choose(self.toggle.next());
-        // Whatever the settings say, this is a thread.
-        let request = Request {
-            context: Context::Thread,
-            ..request
-        };
+        let (method, request) = self.toggle.next_in_thread();
         let event = self.toggle.probe(carry_out(states, method, request));
         let failed = match event {
             Some(Event::Failed { error, .. }) => Err(error),

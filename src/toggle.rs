@@ -181,15 +181,21 @@ impl<B: Allocation> Toggle<B> {
             return self.free(Reason::Press(self.presses), is_shown);
         }
 
+        let (method, request) = self.next_in_thread();
+        let place = &mut self.allocation;
+        let attempt = Attempt::new(method, request, || alloc(method, &request, place));
+        self.take_in(attempt, Reason::Press(self.presses), is_shown)
+    }
+
+    /// Returns what the next allocation is in a thread, whatever context the settings say.
+    #[inline(always)]
+    pub(crate) fn next_in_thread(&self) -> (Method, Request) {
         let (method, request) = self.plan.choose(self.next);
-        // Whatever the settings say, this is a thread.
         let request = Request {
             context: Context::Thread,
             ..request
         };
-        let place = &mut self.allocation;
-        let attempt = Attempt::new(method, request, || alloc(method, &request, place));
-        self.take_in(attempt, Reason::Press(self.presses), is_shown)
+        (method, request)
     }
 
     /// Takes over what was allocated elsewhere for a press that found the toggle empty.
