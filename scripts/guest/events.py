@@ -7,12 +7,14 @@ from typing import NamedTuple, Optional
 # Of a pointer, 8 digits where it has 32 bits; a DMA address always has 16.
 ADDRESS = r"(?:[0-9a-f]{16}|[0-9a-f]{8})"
 DMA = r"0x[0-9a-f]{16}"
+# For what something was allocated, or was to be.
+WHY = r"(?:press (?P<press>\d+)|probe)"
 PREFIX = re.compile(r"^alloclab (?P<device>[^ :]+): (?P<text>.*)$")
 READY = re.compile(r"^ready: irq (?P<irq>\d+)(?P<nested> \(nested\))?, "
                    r"debounce (?P<debounce>\d+) ms, method (?P<method>\S+)$")
 ALLOCATED = re.compile(
     rf"^(?P<method>[a-z0-9_]+): allocated (?P<bytes>\d+) bytes at (?P<address>{ADDRESS})"
-    rf"(?:, dma (?P<dma>{DMA}),)? in (?P<ns>\d+) ns \((?:press (?P<press>\d+)|probe)\)"
+    rf"(?:, dma (?P<dma>{DMA}),)? in (?P<ns>\d+) ns \({WHY}\)"
     r"(?:, (?P<pages>\d+) pages in (?P<runs>\d+) runs)?$")
 FREED = re.compile(
     rf"^(?P<method>[a-z0-9_]+): freed (?P<bytes>\d+) bytes at (?P<address>{ADDRESS}) "
@@ -22,7 +24,7 @@ LEFT = re.compile(
     r"to the device, which frees it \(unbind\)$")
 FAILURE = re.compile(
     r"^(?P<method>[a-z0-9_]+): allocation of (?P<bytes>\d+) bytes failed: "
-    r"(?P<error>E[A-Z0-9]+) \((?:press (?P<press>\d+)|probe)\)"
+    rf"(?P<error>E[A-Z0-9]+) \({WHY}\)"
     r"(?:, not tried: at most \d+ bytes now)?$")
 # What follows the line of an allocation, by method.
 REMARKS = {
