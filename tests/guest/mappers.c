@@ -27,8 +27,8 @@
 #define DRIVER "/sys/bus/platform/drivers/alloclab"
 #define PATH_BYTES 256
 #define NR_MAPPERS 4
-/* So much longer, if something that should happen has not. */
-#define MORE 20
+/* So many tenths of a second longer, if something that should happen has not. */
+#define MORE 1000
 /* What is written here, and what the driver fills with. */
 #define OURS 0xa7
 #define POISON 0x5a
@@ -263,10 +263,12 @@ int main(int argc, char **argv)
 	if (argc > 4)
 		pthread_create(&threads[nr_threads++], NULL, bind_again, NULL);
 	left = 10 * strtoul(argv[2], NULL, 10);
-	for (unsigned long more = MORE * left; left; more--) {
+	for (unsigned long more = MORE; left;) {
 		usleep(100000);
 		if (left > 1 || !more || has_seen_all(argc > 4))
 			left--;
+		else
+			more--;
 	}
 	over = 1;
 	for (int i = 0; i < nr_threads; i++)

@@ -26,7 +26,7 @@ def test_all_at_once(row, guest, lab, full, count, method, unbound):
     button = lab.button(name)
     seconds = SECONDS[row.variety][full]
     result = guest.run(f"/root/mappers {name} {seconds} {PAGES[method]} "
-                       f"{'unbind' if unbound else ''}", 120 + 10 * seconds)
+                       f"{'unbind' if unbound else ''}", 180 + 10 * seconds)
     assert result.status == 0, result.output
     figures = figures_of(result.output, SAID)
     print(figures)
