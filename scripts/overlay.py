@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from board.overlay import make, unpack
+from board.overlay import make, trees_in, unpack
 from board.tree import Board, BoardError
 from guest.guest import interrupted
 from guest.row import CLONE
@@ -129,7 +129,8 @@ def overlay(name, path, gpio, whole):
 def main():
     """Do what the arguments say."""
     parser = argparse.ArgumentParser(description="The main job of `make overlay`.")
-    parser.add_argument("package", help="Debian's package with the trees, linux-base")
+    parser.add_argument("package", help="Debian's package with the trees, linux-base, or where it "
+                        "was unpacked")
     parser.add_argument("board", help="VENDOR/NAME, the file of a tree, or ?")
     parser.add_argument("gpio", help="CONTROLLER:LINE, or ?")
     parser.add_argument("merge", help="1: a whole tree")
@@ -140,11 +141,11 @@ def main():
         raise BoardError("say which board: BOARD=VENDOR/NAME, as in "
                          "BOARD=rockchip/rk3399-nanopi-m4, or the file of its tree; BOARD=? lists "
                          "all")
-    whole, path = said.merge == "1", Path(said.board)
+    whole, path, package = said.merge == "1", Path(said.board), Path(said.package)
     if path.is_file():
         return overlay(path.stem, path, said.gpio, whole)
     with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
-        boards = unpack(said.package, Path(directory))
+        boards = trees_in(package) if package.is_dir() else unpack(package, Path(directory))
         if said.board == ASK:
             return list_boards(boards)
         return overlay(*find(said.board, boards), said.gpio, whole)

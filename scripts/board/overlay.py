@@ -29,11 +29,16 @@ SOURCE = """// SPDX-License-Identifier: GPL-2.0
 
 
 def unpack(package, directory):
-    """Unpack the trees of Debian's package linux-base; return them by vendor/name."""
+    """Unpack the trees of Debian's package linux-base; return them as trees_in() does."""
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package],
                           stdout=subprocess.PIPE) as archive:
         subprocess.run(["tar", "-x", "-f", "-", "-C", directory, "--wildcards", "*/dtb/*.dtb"],
                        stdin=archive.stdout, check=True)
+    return trees_in(directory)
+
+
+def trees_in(directory):
+    """The trees of a package that was unpacked there, by vendor/name."""
     top = next(directory.glob("**/dtb"))
     return {str(path.relative_to(top)).removesuffix(".dtb"): path
             for path in sorted(top.rglob("*.dtb"))}

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from board.overlay import unpack
+from board.overlay import trees_in, unpack
 from guest.row import CLONE
 from readback import Schema
 
@@ -23,10 +23,18 @@ def fixture_package():
                           stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
+@pytest.fixture(scope="session", name="unpacked")
+def fixture_unpacked(package, tmp_path_factory):
+    """Where the package is unpacked."""
+    directory = tmp_path_factory.mktemp("trees")
+    unpack(package, directory)
+    return directory
+
+
 @pytest.fixture(scope="session", name="trees")
-def fixture_trees(package, tmp_path_factory):
+def fixture_trees(unpacked):
     """The trees by board, vendor/name."""
-    return unpack(package, tmp_path_factory.mktemp("trees"))
+    return trees_in(unpacked)
 
 
 @pytest.fixture(scope="session", name="schema")

@@ -38,11 +38,14 @@ REFUSED = {
 
 
 @pytest.fixture(name="ask")
-def fixture_ask(package):
-    """Runs the command as make does: ask(BOARD, GPIO, MERGE) is (status, output, errors)."""
+def fixture_ask(unpacked):
+    """Runs the command as make does: ask(BOARD, GPIO, MERGE) is (status, output, errors).
+
+    But for the package, which it would unpack each time.
+    """
     OUT.mkdir(parents=True, exist_ok=True)
 
-    def ask(board, gpio="", merge=""):
+    def ask(board, gpio="", merge="", package=unpacked):
         done = subprocess.run(["scripts/overlay.py", package, board, gpio, merge], cwd=CLONE,
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               check=False)
@@ -60,8 +63,8 @@ def test_refuses_and_names_what_there_is(asked, ask):
         assert re.search(pattern, last), (pattern, last)
 
 
-def test_lists_boards(trees, ask):
-    status, said, _ = ask("?")
+def test_lists_boards(package, trees, ask):
+    status, said, _ = ask("?", package=package)
     lines = said.splitlines()
     assert status == 0 and len(lines) == len(trees)
     assert f"{PI}: Raspberry Pi 4 Model B" in lines
