@@ -42,4 +42,7 @@ def command_line(row, directory, init, files, ports, *, overlays=(), memory=MEMO
 def strict(row, append):
     """What to append where a guest must end when its kernel complains, and all that it logs counts.
     """
+    if row.config().get("SLUB_DEBUG_ON") == "y":
+        # KASAN sees the rest, at less cost. Without poison, stale copies of addresses hide leaks.
+        append = f"slab_debug=P {append}"
     return f"oops=panic printk.devkmsg=on {machine_of(row).append} {append}"
