@@ -53,7 +53,7 @@ def to_run(words, had):
     """The same, with `!` before marks whose tests were run, for tests/plan.py."""
     left = missing(words, had)
     ran = [f"!{word}" for word in had if word in MARKS]
-    return [*left, *ran] if set(left) & set(MARKS) else left
+    return [*left, *ran] if set(left) & {"all", *MARKS} else left
 
 
 def announce(rows, had):

@@ -89,6 +89,7 @@ def test_what_make_test_did_not_run_is_missing():
         "boards", "long"]
     assert matrix.to_run(["core", "storms"], ["core", "storm"]) == ["storms", "!core", "!storm"]
     assert matrix.to_run(["core", "boards"], ["all"]) == ["boards"]
+    assert matrix.to_run(["kunit", "all"], ["kunit", "core", "wide"]) == ["all", "!core", "!wide"]
 
 
 def test_another_kernel():
