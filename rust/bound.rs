@@ -85,7 +85,7 @@ pub(crate) trait PerDevice: 'static {
 /// the interrupt, the debugfs files, the device file and the driver data, in the order in which
 /// [`Assembly`] drops them: the data dies with the last one, while the device is still bound.
 ///
-/// [`Assembly`]: super::platform::Assembly
+/// [`Assembly`]: super::assembly::Assembly
 #[pin_data]
 pub(crate) struct Attached<'bound, T: PerDevice> {
     /// The driver's own data.

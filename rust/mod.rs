@@ -7,6 +7,7 @@
 //! nothing of the driver: `src/` depends on it, never the other way round.
 
 pub(crate) mod address;
+pub(crate) mod assembly;
 pub(crate) mod bound;
 pub(crate) mod buffer;
 mod compat;

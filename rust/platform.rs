@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A platform driver with an interrupt, debugfs files and a device file, the same on every kernel
-//! version.
-//!
-//! It owns the order in which a device is put together and taken apart.
+//! A platform driver, and the module that has it, the same on every kernel version.
 //!
 //! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
 
@@ -18,26 +15,23 @@ use kernel::{
         Bound,
         Device, //
     },
-    dma::{
-        Device as _,
-        DmaMask, //
-    },
+    dma::Device as _,
     driver,
     error::from_err_ptr,
     of,
     platform,
     prelude::*,
-    str::CStr,
-    sync::Arc, //
+    str::CStr, //
 };
 
 pub(crate) use super::compat::of_device_table::form::of_device_table;
 
 use super::{
-    bound::{
-        Attached,
-        BoundDevice, //
+    assembly::{
+        Assembly,
+        Driver, //
     },
+    bound::BoundDevice,
     compat::platform_driver::{
         form::{
             Adapter,
@@ -45,138 +39,21 @@ use super::{
         },
         Bind, //
     },
-    debugfs::{
-        Dir,
-        File,
-        Files, //
-    },
-    device_file::{
-        Backed,
-        DeviceFile, //
-    },
+    debugfs::Dir,
     errno::Errno,
     helpers,
-    interrupt::{
-        Halves,
-        Interrupt,
-        Wake, //
-    },
-    line::{
-        self,
-        Line, //
-    },
+    line,
     module, //
 };
 
-/// What a driver provides.
-///
-/// What it makes of a [`BoundDevice`], a buffer for example, it can keep in its data and nowhere
-/// else: the callbacks are generic over how long the device is bound.
-pub(crate) trait Driver: Backed {
-    /// The name of the driver, of its interrupts and of its debugfs directory.
-    const NAME: &'static CStr;
+/// What the `kernel` crate is told of a [`Driver`].
+struct Binding<T>(PhantomData<T>);
 
-    /// The device-tree nodes that it drives.
-    const OF_ID_TABLE: of::IdTable<()>;
+impl<T: Driver> Bind for Binding<T> {
+    type Data<'bound> = Assembly<'bound, T>;
+    const OF_ID_TABLE: of::IdTable<()> = T::OF_ID_TABLE;
 
-    /// Its debugfs files.
-    const FILES: &'static [File<Self>];
-
-    /// The addresses that its devices reach by DMA.
-    const DMA_MASK: DmaMask;
-
-    /// What users call the device of our own.
-    const OWN_DEVICE: &'static str;
-
-    /// What lives from load to unload.
-    type Load: Send + Sync;
-
-    /// Prepares what lives from load to unload. Sleeps. An error refuses the load.
-    fn load() -> Result<Self::Load>;
-
-    /// Logs what it means that its devices have no debugfs files. May sleep.
-    ///
-    /// The error is `ENODEV` where the kernel has no debugfs, `EPERM` where it is turned off, and
-    /// another where the directory cannot be made.
-    fn without_files(e: Error);
-
-    /// Returns whether there is to be a device of our own, which has no node and no interrupt.
-    fn wants_own_device() -> bool;
-
-    /// Reads the node of `dev` and prepares the data. Sleeps.
-    ///
-    /// It logs what is wrong with a node.
-    fn probe<'bound>(
-        dev: BoundDevice<'bound>,
-    ) -> Result<impl PinInit<Self::Data<'bound>, Error> + 'bound>;
-
-    /// Called once the data is in place, before anything else calls. Sleeps.
-    ///
-    /// An error fails the probe; `unbind` is called then.
-    fn start<'bound>(_data: &Self::Data<'bound>, _dev: BoundDevice<'bound>) -> Result {
-        Ok(())
-    }
-
-    /// Called once everything is in place, with the line where there is one. Sleeps.
-    fn ready<'bound>(data: &Self::Data<'bound>, dev: BoundDevice<'bound>, line: Option<Line>);
-
-    /// The hard half of the interrupt: hard interrupt context, must not sleep.
-    fn hard<'bound>(data: &Self::Data<'bound>, dev: BoundDevice<'bound>) -> Wake;
-
-    /// The thread half of the interrupt. May sleep.
-    ///
-    /// It must return soon once `is_closing` says so: unbind waits for it.
-    fn thread<'bound>(
-        data: &Self::Data<'bound>,
-        dev: BoundDevice<'bound>,
-        is_closing: impl Fn() -> bool,
-    );
-
-    /// Called after the last of the other callbacks, with the device still bound. Sleeps.
-    fn unbind<'bound>(data: &Self::Data<'bound>, dev: BoundDevice<'bound>);
-}
-
-impl<T: Driver> Halves for Arc<Attached<'_, T>> {
-    fn hard(&self) -> Wake {
-        T::hard(&self.data, self.dev)
-    }
-
-    fn thread(&self) {
-        T::thread(&self.data, self.dev, || self.is_closing());
-    }
-}
-
-/// The last reference to a device's data; dropping it tells the driver first.
-struct Last<'bound, T: Driver>(Arc<Attached<'bound, T>>);
-
-impl<T: Driver> Drop for Last<'_, T> {
-    fn drop(&mut self) {
-        T::unbind(&self.0.data, self.0.dev);
-    }
-}
-
-/// The interrupt of a device.
-type DeviceInterrupt<'bound, T> = Pin<KBox<Interrupt<'bound, Arc<Attached<'bound, T>>>>>;
-
-/// Everything that belongs to one bound device, dropped from top to bottom.
-///
-/// The order is what lets the callbacks have `'bound` data: no interrupt runs, then no operation of
-/// a file, and then the data goes, all while the driver core drops the driver data, before it
-/// releases devres.
-pub(crate) struct Assembly<'bound, T: Driver> {
-    _interrupt: Option<DeviceInterrupt<'bound, T>>,
-    _files: Files<'bound, T>,
-    _device_file: Option<DeviceFile<'bound, T>>,
-    last: Last<'bound, T>,
-}
-
-impl<'bound, T: Driver> Assembly<'bound, T> {
-    /// Puts a device together; what is wrong is logged.
-    ///
-    /// # Safety
-    ///
-    /// The value must be dropped, and not forgotten, before the device is unbound.
-    unsafe fn new(pdev: &'bound CoreDevice<'_>) -> Result<Self> {
+    unsafe fn bind<'bound>(pdev: &'bound CoreDevice<'_>) -> Result<Assembly<'bound, T>> {
         let dev: &'bound Device<Bound> = pdev.as_ref();
 
         // SAFETY: No DMA memory has been allocated yet, so that none is made at the same time.
@@ -187,57 +64,8 @@ impl<'bound, T: Driver> Assembly<'bound, T> {
 
         // First, as it may have to wait for the controller, in silence.
         let found = line::find(pdev)?;
-        let line = found.as_ref().map(|(_, line)| *line);
-
-        let dev = BoundDevice::new(dev);
-        let data = T::probe(dev)?;
-        let attached = Arc::pin_init(Attached::new(dev, data), GFP_KERNEL)?;
-        let last = Last(attached.clone());
-        T::start(&last.0.data, dev)?;
-        // SAFETY: It becomes a field of this value, for which the caller promises the same, or is
-        // dropped here.
-        let files = unsafe { Files::new(T::NAME, T::FILES, attached.clone()) };
-        // SAFETY: As for the files.
-        let device_file = unsafe { DeviceFile::new(T::NAME, attached.clone()) };
-
-        let interrupt = found.map(|(request, line)| {
-            // SAFETY: As for the files.
-            let interrupt = unsafe { Interrupt::new(request, line, T::NAME, attached) };
-            KBox::pin_init(interrupt, GFP_KERNEL).inspect_err(|e| {
-                if *e != EPROBE_DEFER {
-                    dev_err!(dev, "interrupts: {line} cannot be had: {}\n", Errno(*e));
-                }
-            })
-        });
-        let interrupt = interrupt.transpose()?;
-
-        T::ready(&last.0.data, dev, line);
-        Ok(Self {
-            _interrupt: interrupt,
-            _files: files,
-            _device_file: device_file,
-            last,
-        })
-    }
-}
-
-impl<T: Driver> Drop for Assembly<'_, T> {
-    fn drop(&mut self) {
-        // Before the interrupt is freed, which waits for its thread half.
-        self.last.0.close();
-    }
-}
-
-/// What the `kernel` crate is told of a [`Driver`].
-struct Binding<T>(PhantomData<T>);
-
-impl<T: Driver> Bind for Binding<T> {
-    type Data<'bound> = Assembly<'bound, T>;
-    const OF_ID_TABLE: of::IdTable<()> = T::OF_ID_TABLE;
-
-    unsafe fn bind<'bound>(pdev: &'bound CoreDevice<'_>) -> Result<Assembly<'bound, T>> {
         // SAFETY: By the safety requirements of this function.
-        unsafe { Assembly::new(pdev) }
+        unsafe { Assembly::new(BoundDevice::new(dev), found) }
     }
 }
 

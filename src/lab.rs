@@ -50,6 +50,7 @@ use crate::{
     preload::Preload,
     report::Event,
     rust::{
+        assembly::Driver,
         bound::{
             BoundDevice,
             PerDevice, //
@@ -68,7 +69,6 @@ use crate::{
         },
         interrupt::Wake,
         line::Line,
-        platform::Driver,
         ratelimit::LineLimit, //
     },
     settings::{

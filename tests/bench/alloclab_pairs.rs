@@ -36,6 +36,7 @@ use bench::{
     Pairs, //
 };
 use rust::{
+    assembly::Driver,
     bound::{
         Attached,
         BoundDevice,
@@ -67,10 +68,7 @@ use rust::{
     line::Line,
     mempool,
     page::HighPage,
-    platform::{
-        of_device_table,
-        Driver, //
-    },
+    platform::of_device_table,
     raw,
     share::{
         Lent,
