@@ -6,8 +6,8 @@
 #   kernel.sh dir ROW      prints the directory of the finished row, made if need be:
 #                          build/ (the O= tree), Image, row (KEY=VALUE lines),
 #                          stock: package.deb, which Image came from
-#   kernel.sh modules ROW  the same, with modules/ filled: gpio-sim and what it
-#                          needs, and in modules/order the order to load them in
+#   kernel.sh modules ROW  the same, with modules/ filled: those that tests load, what they
+#                          need, and in modules/order the order to load them in
 #   kernel.sh trees ROW    prints the package with the trees of all boards of a stock kernel,
 #                          which is downloaded if need be; the kernel itself is not made
 #   kernel.sh names [COLUMN [WORD]]  prints the rows, or those with such a word, or any,
@@ -264,16 +264,26 @@ make_row() {
 	release
 }
 
+# has_modules DIR: an earlier version of this tree may have left fewer there.
+has_modules() {
+	local name
+
+	for name in "${MODULES[@]}"; do
+		[ -f "$1/$name.ko" ] || return
+	done
+}
+
 # Own kernels have what we need built in.
 add_modules() {
-	if [ "$KIND" = own ] || [ -d "$DIR/modules" ]; then
+	if [ "$KIND" = own ] || has_modules "$DIR/modules"; then
 		return
 	fi
 	fetch "linux-modules-$RELEASE:$ARCH"
 	hold "$DIR.lock" "kernel $NAME"
-	if [ ! -d "$DIR/modules" ]; then
-		step "kernel $NAME: gpio-sim" \
+	if ! has_modules "$DIR/modules"; then
+		step "kernel $NAME: modules for tests" \
 			stock_modules "$DEBS/linux-modules-$RELEASE.deb" "$DIR/modules.tmp"
+		rm -rf "$DIR/modules"
 		mv "$DIR/modules.tmp" "$DIR/modules"
 		note_made
 	fi

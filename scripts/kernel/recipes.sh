@@ -133,11 +133,17 @@ add_module() {
 	printf '%s.ko\n' "$3" >>"$2/order"
 }
 
-stock_modules() { # DEB DIR
-	local tar=$2/all.tar
+# The kernel's own modules that tests load.
+MODULES=(gpio-sim i2c-gpio)
 
-	rm -rf "$2" && mkdir "$2" && dpkg-deb --fsys-tarfile "$1" >"$tar" &&
-		add_module "$tar" "$2" gpio-sim && rm "$tar"
+stock_modules() { # DEB DIR
+	local tar=$2/all.tar name
+
+	rm -rf "$2" && mkdir "$2" && dpkg-deb --fsys-tarfile "$1" >"$tar" || return
+	for name in "${MODULES[@]}"; do
+		add_module "$tar" "$2" "$name" || return
+	done
+	rm "$tar"
 }
 
 # machine_of FLAVOUR: sets ARCH, as Debian calls the machine, and what the kernel's build
