@@ -5,9 +5,7 @@
 //! It owns the order in which a device is put together and taken apart.
 
 use kernel::{
-    dma::DmaMask,
     irq::IrqRequest,
-    of,
     prelude::*,
     str::CStr,
     sync::Arc, //
@@ -35,7 +33,7 @@ use super::{
     line::Line, //
 };
 
-/// What a driver provides.
+/// What a driver provides for its devices, whatever bus they are on.
 ///
 /// What it makes of a [`BoundDevice`], a buffer for example, it can keep in its data and nowhere
 /// else: the callbacks are generic over how long the device is bound.
@@ -43,39 +41,8 @@ pub(crate) trait Driver: Backed {
     /// The name of the driver, of its interrupts and of its debugfs directory.
     const NAME: &'static CStr;
 
-    /// The device-tree nodes that it drives.
-    const OF_ID_TABLE: of::IdTable<()>;
-
     /// Its debugfs files.
     const FILES: &'static [File<Self>];
-
-    /// The addresses that its devices reach by DMA.
-    const DMA_MASK: DmaMask;
-
-    /// What users call the device of our own.
-    const OWN_DEVICE: &'static str;
-
-    /// What lives from load to unload.
-    type Load: Send + Sync;
-
-    /// Prepares what lives from load to unload. Sleeps. An error refuses the load.
-    fn load() -> Result<Self::Load>;
-
-    /// Logs what it means that its devices have no debugfs files. May sleep.
-    ///
-    /// The error is `ENODEV` where the kernel has no debugfs, `EPERM` where it is turned off, and
-    /// another where the directory cannot be made.
-    fn without_files(e: Error);
-
-    /// Returns whether there is to be a device of our own, which has no node and no interrupt.
-    fn wants_own_device() -> bool;
-
-    /// Reads the node of `dev` and prepares the data. Sleeps.
-    ///
-    /// It logs what is wrong with a node.
-    fn probe<'bound>(
-        dev: BoundDevice<'bound>,
-    ) -> Result<impl PinInit<Self::Data<'bound>, Error> + 'bound>;
 
     /// Called once the data is in place, before anything else calls. Sleeps.
     ///
@@ -145,10 +112,10 @@ impl<'bound, T: Driver> Assembly<'bound, T> {
     /// The value must be dropped, and not forgotten, before the device is unbound.
     pub(super) unsafe fn new(
         dev: BoundDevice<'bound>,
+        data: impl PinInit<T::Data<'bound>, Error>,
         found: Option<(IrqRequest<'bound>, Line)>,
     ) -> Result<Self> {
         let line = found.as_ref().map(|(_, line)| *line);
-        let data = T::probe(dev)?;
         let attached = Arc::pin_init(Attached::new(dev, data), GFP_KERNEL)?;
         let last = Last(attached.clone());
         T::start(&last.0.data, dev)?;

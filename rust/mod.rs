@@ -24,6 +24,7 @@ pub(crate) mod flag;
 pub(crate) mod gfp;
 pub(crate) mod handover;
 pub(crate) mod helpers;
+pub(crate) mod i2c;
 pub(crate) mod interrupt;
 pub(crate) mod limits;
 pub(crate) mod line;

@@ -15,7 +15,10 @@ use kernel::{
         Bound,
         Device, //
     },
-    dma::Device as _,
+    dma::{
+        Device as _,
+        DmaMask, //
+    },
     driver,
     error::from_err_ptr,
     of,
@@ -46,10 +49,44 @@ use super::{
     module, //
 };
 
-/// What the `kernel` crate is told of a [`Driver`].
+/// What a driver of the platform bus, and its module, provide further.
+pub(crate) trait PlatformDriver: Driver {
+    /// The device-tree nodes that it drives.
+    const OF_ID_TABLE: of::IdTable<()>;
+
+    /// The addresses that its devices reach by DMA.
+    const DMA_MASK: DmaMask;
+
+    /// What users call the device of our own.
+    const OWN_DEVICE: &'static str;
+
+    /// What lives from load to unload.
+    type Load: Send + Sync;
+
+    /// Prepares what lives from load to unload. Sleeps. An error refuses the load.
+    fn load() -> Result<Self::Load>;
+
+    /// Logs what it means that its devices have no debugfs files. May sleep.
+    ///
+    /// The error is `ENODEV` where the kernel has no debugfs, `EPERM` where it is turned off, and
+    /// another where the directory cannot be made.
+    fn without_files(e: Error);
+
+    /// Returns whether there is to be a device of our own, which has no node and no interrupt.
+    fn wants_own_device() -> bool;
+
+    /// Reads the node of `dev` and prepares the data. Sleeps.
+    ///
+    /// It logs what is wrong with a node.
+    fn probe<'bound>(
+        dev: BoundDevice<'bound>,
+    ) -> Result<impl PinInit<Self::Data<'bound>, Error> + 'bound>;
+}
+
+/// What the `kernel` crate is told of a [`PlatformDriver`].
 struct Binding<T>(PhantomData<T>);
 
-impl<T: Driver> Bind for Binding<T> {
+impl<T: PlatformDriver> Bind for Binding<T> {
     type Data<'bound> = Assembly<'bound, T>;
     const OF_ID_TABLE: of::IdTable<()> = T::OF_ID_TABLE;
 
@@ -64,8 +101,9 @@ impl<T: Driver> Bind for Binding<T> {
 
         // First, as it may have to wait for the controller, in silence.
         let found = line::find(pdev)?;
+        let dev = BoundDevice::new(dev);
         // SAFETY: By the safety requirements of this function.
-        unsafe { Assembly::new(BoundDevice::new(dev), found) }
+        unsafe { Assembly::new(dev, T::probe(dev)?, found) }
     }
 }
 
@@ -107,29 +145,46 @@ impl Drop for OwnDevice {
 /// The registration of a driver.
 type Registration<T> = driver::Registration<platform::Adapter<Adapter<Binding<T>>>>;
 
-/// The module: the driver, the device of our own, and the debugfs directory that devices share.
+/// What registers the module's driver with other buses. Dropping it undoes that.
+pub(crate) trait Buses: Send + Sync + Sized {
+    /// Registers it. Sleeps. What goes wrong is logged.
+    fn register(module: &'static ThisModule) -> Result<Self>;
+}
+
+/// There is no other bus.
+impl Buses for () {
+    fn register(_: &'static ThisModule) -> Result {
+        Ok(())
+    }
+}
+
+/// The module: the driver, on the platform bus and others, the device of our own, and the debugfs
+/// directory that devices share.
 ///
 /// Dropped from top to bottom: when `_directory` goes, no device is left that has files in it.
-pub(crate) struct Module<T: Driver> {
+pub(crate) struct Module<T: PlatformDriver, B: Buses = ()> {
     _own_device: Option<OwnDevice>,
+    _buses: B,
     _registration: Pin<KBox<Registration<T>>>,
     _directory: Option<Dir>,
     _load: T::Load,
 }
 
-impl<T: Driver> kernel::Module for Module<T> {
+impl<T: PlatformDriver, B: Buses + 'static> kernel::Module for Module<T, B> {
     fn init(module: &'static ThisModule) -> Result<Self> {
         let load = T::load()?;
         let directory = Dir::new(T::NAME).inspect_err(|e| T::without_files(*e)).ok();
         let registration =
             KBox::pin_init(driver::Registration::new(T::NAME, module), GFP_KERNEL)
                 .inspect_err(|e| pr_err!("the driver cannot be registered: {}\n", Errno(*e)))?;
+        let buses = B::register(module)?;
         let own_device = own_device::<T>()?;
 
         // Last: devices are bound, and have files, before the registration is done or fails.
         module::loaded();
         Ok(Self {
             _own_device: own_device,
+            _buses: buses,
             _registration: registration,
             _directory: directory,
             _load: load,
@@ -138,7 +193,7 @@ impl<T: Driver> kernel::Module for Module<T> {
 }
 
 /// Makes the device of our own, if there is to be one.
-fn own_device<T: Driver>() -> Result<Option<OwnDevice>> {
+fn own_device<T: PlatformDriver>() -> Result<Option<OwnDevice>> {
     if !T::wants_own_device() {
         return Ok(None);
     }

@@ -263,7 +263,7 @@ check "doc: methods and flags" documented methods \
 check "doc: debugfs files" documented debugfs \
 	< <(printf '%s\n' doc/debugfs.md src/control.rs src/report.rs)
 check "doc: device-tree properties" documented properties \
-	< <(printf '%s\n' doc/device-tree.md dts/alloclab,button.yaml src/node.rs)
+	< <(printf '%s\n' doc/device-tree.md dts/alloclab,{button,probe}.yaml src/node.rs)
 check "doc: module parameters" documented parameters \
 	< <(printf '%s\n' doc/device-tree.md rust/params.c)
 check "doc: kernels" documented kernels \

@@ -249,9 +249,13 @@ def check_debugfs(page, control, report):
     return wrong | compare(page, code, table(page, "file", "mode"))
 
 
-def check_properties(page, schema, node):
-    """The properties of a node: name, type, default, and that the driver reads them."""
+def check_properties(page, schema, probe, node):
+    """The properties of a node: name, type, default, and that the driver reads them.
+
+    A device on another bus has some of them.
+    """
     binding = YAML(typ="safe").load(read(schema))
+    bus = YAML(typ="safe").load(read(probe))["properties"]
     types = {"uint32": "cell", "string": "string", "boolean": "flag"}
     code = []
     for name, rules in binding["properties"].items():
@@ -265,10 +269,11 @@ def check_properties(page, schema, node):
         said.append([name.partition(" ")[0], kind.partition(",")[0],
                      (value[1] or value[2]) if value else ""])
     asked = (set(re.findall(r"c_str!\(\"([a-z,-]+)\"\)", rust(node)))
-             - set(binding["properties"]["compatible"]["enum"]))
+             - {*binding["properties"]["compatible"]["enum"], bus["compatible"]["const"]})
     # The kernel reads the line.
     own = binding["properties"].keys() - {"compatible", "interrupts"}
     return (compare(page, code, said)
+            | compare(probe, [], [[name] for name in bus.keys() - own - {"compatible", "reg"}])
             | compare(schema, [[name] for name in sorted(asked)], [[name] for name in sorted(own)]))
 
 

@@ -44,7 +44,9 @@ use crate::{
     },
     node::{
         Node,
-        TABLE, //
+        BUTTONS,
+        DEFAULT_DEBOUNCE,
+        PROBES, //
     },
     params,
     preload::Preload,
@@ -67,8 +69,10 @@ use crate::{
             Publisher,
             Taker, //
         },
+        i2c::I2cDriver,
         interrupt::Wake,
         line::Line,
+        platform::PlatformDriver,
         ratelimit::LineLimit, //
     },
     settings::{
@@ -109,19 +113,50 @@ pub(crate) struct Lab<'bound> {
     hard: Flag,
     deferred: Atomic<u64>,
     states: States<'bound>,
+    kind: Kind,
+}
+
+/// What a device is, apart from its settings.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    /// Whether something is to be allocated at probe.
     at_probe: bool,
+    /// Whether it does DMA itself.
+    does_dma: bool,
 }
 
 impl<'bound> Lab<'bound> {
-    /// Prepares a lab for `dev`, which is to start with something held if `at_probe`. Sleeps.
-    pub(crate) fn new(
+    /// Prepares a lab for `dev`: what else its node says is read here. Sleeps.
+    fn of(
+        dev: BoundDevice<'bound>,
+        debounce: Delta,
+        kind: Kind,
+    ) -> Result<impl PinInit<Self, Error> + 'bound> {
+        let node = Node(dev);
+        let settings = node.settings()?;
+        let label = node.label()?;
+
+        let states = States::new(dev)?;
+        let check = |method: Method, request: &Request| method.check_for(kind.does_dma, request);
+        let plan = Plan::new(settings, check, |invalid| {
+            dev_info!(dev, "cycle: passed over, as {invalid}\n")
+        })
+        .map_err(|invalid| {
+            node.refuse_settings(&settings, &invalid);
+            invalid.errno()
+        })?;
+
+        Self::new(dev, label, debounce, plan, states, kind)
+    }
+
+    fn new(
         dev: BoundDevice<'bound>,
         label: Option<KVec<u8>>,
         debounce: Delta,
         plan: Plan,
         states: States<'bound>,
-        at_probe: bool,
-    ) -> Result<impl PinInit<Self, Error>> {
+        kind: Kind,
+    ) -> Result<impl PinInit<Self, Error> + 'bound> {
         let (publisher, taker) = handover::new()?;
         let hard = plan.settings().context == Context::Hard;
         let mut bench = Bench {
@@ -139,7 +174,7 @@ impl<'bound> Lab<'bound> {
             hard: Flag::new(hard),
             deferred: Atomic::new(0),
             states,
-            at_probe,
+            kind,
         }))
     }
 
@@ -227,7 +262,9 @@ impl<'bound> Lab<'bound> {
             let mut settings = *bench.toggle.plan().settings();
             change(&mut settings)?;
 
-            let plan = Plan::new(settings, Method::check, |invalid| {
+            let does_dma = self.kind.does_dma;
+            let check = |method: Method, request: &Request| method.check_for(does_dma, request);
+            let plan = Plan::new(settings, check, |invalid| {
                 if bench.lines.pass() {
                     dev_info!(dev, "cycle: passed over, as {invalid}\n");
                 }
@@ -281,56 +318,10 @@ impl PerDevice for Alloclab {
 
 impl Driver for Alloclab {
     const NAME: &'static CStr = c_str!("alloclab");
-    const OF_ID_TABLE: of::IdTable<()> = TABLE;
     const FILES: &'static [File<Self>] = control::FILES;
-    const DMA_MASK: DmaMask = DmaMask::new::<32>();
-    const OWN_DEVICE: &'static str = "the button without a line";
-
-    type Load = Preload;
-
-    fn load() -> Result<Preload> {
-        Preload::new()
-    }
-
-    fn without_files(e: Error) {
-        let errno = Errno(e);
-        if e == ENODEV || e == EPERM {
-            pr_info!("no debugfs ({errno}): the button works without its files\n");
-        } else {
-            pr_err!("debugfs: the directory cannot be made: {errno}\n");
-        }
-        if params::button() {
-            pr_warn!("without debugfs, nothing can press a button that has no line\n");
-        }
-    }
-
-    fn wants_own_device() -> bool {
-        params::button()
-    }
-
-    fn probe<'bound>(
-        dev: BoundDevice<'bound>,
-    ) -> Result<impl PinInit<Lab<'bound>, Error> + 'bound> {
-        let node = Node(dev);
-        let debounce = node.debounce()?;
-        let settings = node.settings()?;
-        let label = node.label()?;
-        let at_probe = node.at_probe()?;
-
-        let states = States::new(dev)?;
-        let plan = Plan::new(settings, Method::check, |invalid| {
-            dev_info!(dev, "cycle: passed over, as {invalid}\n")
-        })
-        .map_err(|invalid| {
-            node.refuse_settings(&settings, &invalid);
-            invalid.errno()
-        })?;
-
-        Lab::new(dev, label, debounce, plan, states, at_probe)
-    }
 
     fn start<'bound>(lab: &Lab<'bound>, dev: BoundDevice<'bound>) -> Result {
-        if !lab.at_probe {
+        if !lab.kind.at_probe {
             return Ok(());
         }
         lab.with_bench(dev, |bench| bench.allocate(dev, &lab.states))
@@ -375,6 +366,61 @@ impl Driver for Alloclab {
 
     fn unbind(lab: &Lab<'_>, dev: BoundDevice<'_>) {
         lab.clear(dev);
+    }
+}
+
+/// The buttons.
+impl PlatformDriver for Alloclab {
+    const OF_ID_TABLE: of::IdTable<()> = BUTTONS;
+    const DMA_MASK: DmaMask = DmaMask::new::<32>();
+    const OWN_DEVICE: &'static str = "the button without a line";
+
+    type Load = Preload;
+
+    fn load() -> Result<Preload> {
+        Preload::new()
+    }
+
+    fn without_files(e: Error) {
+        let errno = Errno(e);
+        if e == ENODEV || e == EPERM {
+            pr_info!("no debugfs ({errno}): the button works without its files\n");
+        } else {
+            pr_err!("debugfs: the directory cannot be made: {errno}\n");
+        }
+        if params::button() {
+            pr_warn!("without debugfs, nothing can press a button that has no line\n");
+        }
+    }
+
+    fn wants_own_device() -> bool {
+        params::button()
+    }
+
+    fn probe<'bound>(
+        dev: BoundDevice<'bound>,
+    ) -> Result<impl PinInit<Lab<'bound>, Error> + 'bound> {
+        let node = Node(dev);
+        let kind = Kind {
+            at_probe: node.at_probe()?,
+            does_dma: true,
+        };
+        Lab::of(dev, node.debounce()?, kind)
+    }
+}
+
+/// Devices without a button, which have something allocated at probe.
+impl I2cDriver for Alloclab {
+    const OF_ID_TABLE: of::IdTable<()> = PROBES;
+
+    fn probe<'bound>(
+        dev: BoundDevice<'bound>,
+    ) -> Result<impl PinInit<Lab<'bound>, Error> + 'bound> {
+        let kind = Kind {
+            at_probe: true,
+            does_dma: false,
+        };
+        Lab::of(dev, DEFAULT_DEBOUNCE, kind)
     }
 }
 

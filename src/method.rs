@@ -179,6 +179,8 @@ pub(crate) struct Rules {
     pub(crate) contiguous: bool,
     /// Whether user space may have the memory, as its pages hold nothing else.
     pub(crate) own_pages: bool,
+    /// Whether it is for a device that does DMA itself.
+    pub(crate) dma: bool,
     /// The flags.
     pub(crate) takes: Takes,
     /// Why it must not run in the interrupt itself, if so.
@@ -200,15 +202,18 @@ pub(crate) enum Objection {
     Together(&'static str),
     /// It must not run in the interrupt itself.
     Sleeps(&'static str),
+    /// The device does no DMA.
+    NoDma,
 }
 
 impl Objection {
     /// Returns the rank of what it says to change, where every method objects: the highest is told.
     ///
-    /// Of sizes, the largest that a method takes. A word ranks lowest: some method takes it.
+    /// Of sizes, the largest that a method takes. A word ranks lowest, as some method takes it, and
+    /// so does DMA, as some method does without.
     pub(crate) fn rank(&self) -> (u8, usize) {
         match self {
-            Self::Word(_) => (0, 0),
+            Self::Word(_) | Self::NoDma => (0, 0),
             Self::Size { largest, .. } => (1, *largest),
             Self::Together(_) => (2, 0),
             Self::Sleeps(_) => (3, 0),
@@ -227,6 +232,7 @@ impl Rules {
         zeroes: Zeroes::Asked,
         contiguous: true,
         own_pages: false,
+        dma: false,
         takes: Takes::CRATE,
         sleeps: None,
     };
@@ -238,6 +244,7 @@ impl Rules {
         zeroes: Zeroes::Asked,
         contiguous: false,
         own_pages: true,
+        dma: false,
         takes: Takes {
             bases: Base::CRATE_VMALLOC,
             modifiers: Takes::CRATE.modifiers,
@@ -557,6 +564,14 @@ impl Method {
     pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
         let mut all = Self::ALL.iter().copied();
         all.find(|method| method.name().as_bytes() == name)
+    }
+
+    /// Refuses what it cannot do for a device that does DMA, or for one that does not.
+    pub(crate) fn check_for(self, does_dma: bool, request: &Request) -> Result<(), Objection> {
+        if self.rules().dma && !does_dma {
+            return Err(Objection::NoDma);
+        }
+        self.check(request)
     }
 
     /// Returns its place in the table.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device tree: which nodes are buttons, what a node says, and what is wrong with it.
+//! The device tree: which nodes are ours, what a node says, and what is wrong with it.
 
 use kernel::{
     c_str,
@@ -37,14 +37,23 @@ of_device_table!(
     [c_str!("alloclab,button"), c_str!("yang,mydevice")]
 );
 
-/// The nodes that the driver drives.
-pub(crate) const TABLE: of::IdTable<()> = &OF_TABLE;
+of_device_table!(
+    PROBE_OF_TABLE,
+    MODULE_PROBE_OF_TABLE,
+    [c_str!("alloclab,probe")]
+);
+
+/// The nodes that are buttons, on the platform bus.
+pub(crate) const BUTTONS: of::IdTable<()> = &OF_TABLE;
+
+/// The nodes on other buses, which have no button.
+pub(crate) const PROBES: of::IdTable<()> = &PROBE_OF_TABLE;
 
 /// The longest label, in bytes.
 const LABEL_BYTES: usize = 64;
 
 /// As in gpio-keys.
-const DEFAULT_DEBOUNCE_MS: u32 = 5;
+pub(crate) const DEFAULT_DEBOUNCE: Delta = Delta::from_millis(5);
 
 /// The properties of a device's node, each optional; what is wrong with one is logged.
 pub(crate) struct Node<'a>(pub(crate) BoundDevice<'a>);
@@ -53,9 +62,7 @@ impl Node<'_> {
     /// Reads how long edges after an edge are bounces. Sleeps. Returns `EINVAL`.
     pub(crate) fn debounce(&self) -> Result<Delta> {
         let ms = self.u32(c_str!("debounce-interval"))?;
-        Ok(Delta::from_millis(i64::from(
-            ms.unwrap_or(DEFAULT_DEBOUNCE_MS),
-        )))
+        Ok(ms.map_or(DEFAULT_DEBOUNCE, |ms| Delta::from_millis(i64::from(ms))))
     }
 
     /// Reads what is asked for. Sleeps. Returns `EINVAL`, `E2BIG` for too large a number.
@@ -148,7 +155,10 @@ impl Node<'_> {
     /// Logs which of the settings, each valid by itself, no method takes.
     pub(crate) fn refuse_settings(&self, settings: &Settings, invalid: &Invalid) {
         let Settings {
-            size, gfp, context, ..
+            selection,
+            size,
+            gfp,
+            context,
         } = settings;
 
         match invalid {
@@ -159,6 +169,7 @@ impl Node<'_> {
                 }
                 Objection::Sleeps(_) => self.refuse(c_str!("alloclab,context"), context, invalid),
                 Objection::Size { .. } => self.refuse(c_str!("alloclab,size"), size, invalid),
+                Objection::NoDma => self.refuse(c_str!("alloclab,method"), selection, invalid),
             },
             _ => self.refuse(c_str!("alloclab,size"), size, invalid),
         }

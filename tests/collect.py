@@ -18,7 +18,8 @@ ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is
         "command": ("64BIT", ["y"], "command: it is built for 64 bits"),
         "terminal": ("SERIAL_8250_PCI", ["y"], ""),
         "debug_info": ("DEBUG_INFO", ["y"], ""),
-        "late_sim": ("GPIO_SIM", ["m"], "")}
+        "late_sim": ("GPIO_SIM", ["m"], ""),
+        "i2c": ("I2C_GPIO", ["y", "m"], "i2c: without I2C_GPIO there is no I2C bus")}
 # So many tests may have the mark.
 EXCUSED_MOST = 5
 NEXT = pytest.StashKey()

@@ -9,6 +9,7 @@
 //! it.
 
 pub(super) mod coherent;
+pub(super) mod i2c_driver;
 pub(super) mod of_device_table;
 pub(super) mod platform_driver;
 pub(super) mod threaded_irq;

@@ -25,6 +25,7 @@ impl AllocateFrom for Coherent {
         limit: MAX_PAGE_ORDER,
         zeroes: Zeroes::Always,
         own_pages: true,
+        dma: true,
         ..Rules::KMALLOC
     };
     type State<'bound> = BoundDevice<'bound>;

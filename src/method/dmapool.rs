@@ -25,6 +25,7 @@ impl AllocateFrom for Dmapool {
     const NAME: &'static str = "dmapool";
     const RULES: Rules = Rules {
         limit: BLOCK,
+        dma: true,
         ..Rules::KMALLOC
     };
     type State<'bound> = Arc<dma_pool::DmaPool<'bound>>;

@@ -43,6 +43,7 @@ impl Allocate for List {
         zeroes: Zeroes::Never,
         contiguous: false,
         own_pages: false,
+        dma: false,
         takes: Takes {
             bases: &[Base::Kernel],
             modifiers: &[Modifier::Nowarn, Modifier::Account],

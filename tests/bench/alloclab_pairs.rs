@@ -68,7 +68,10 @@ use rust::{
     line::Line,
     mempool,
     page::HighPage,
-    platform::of_device_table,
+    platform::{
+        of_device_table,
+        PlatformDriver, //
+    },
     raw,
     share::{
         Lent,
@@ -118,8 +121,21 @@ impl Backed for Measured {
 
 impl Driver for Measured {
     const NAME: &'static CStr = c_str!("alloclab_pairs");
-    const OF_ID_TABLE: of::IdTable<()> = &OF_TABLE;
     const FILES: &'static [File<Self>] = &[];
+
+    fn ready(_: &(), _dev: BoundDevice<'_>, _line: Option<Line>) {}
+
+    fn hard(_: &(), _dev: BoundDevice<'_>) -> Wake {
+        Wake::Nothing
+    }
+
+    fn thread(_: &(), _dev: BoundDevice<'_>, _is_closing: impl Fn() -> bool) {}
+
+    fn unbind(_: &(), _dev: BoundDevice<'_>) {}
+}
+
+impl PlatformDriver for Measured {
+    const OF_ID_TABLE: of::IdTable<()> = &OF_TABLE;
     const DMA_MASK: DmaMask = DmaMask::new::<32>();
     const OWN_DEVICE: &'static str = "the device that pairs are for";
 
@@ -139,16 +155,6 @@ impl Driver for Measured {
         measure(dev)?;
         Ok(Ok(()))
     }
-
-    fn ready(_: &(), _dev: BoundDevice<'_>, _line: Option<Line>) {}
-
-    fn hard(_: &(), _dev: BoundDevice<'_>) -> Wake {
-        Wake::Nothing
-    }
-
-    fn thread(_: &(), _dev: BoundDevice<'_>, _is_closing: impl Fn() -> bool) {}
-
-    fn unbind(_: &(), _dev: BoundDevice<'_>) {}
 }
 
 /// Counts a pair: what `alloc` returns is dropped. Not inlined, as C's pairs are functions.

@@ -97,5 +97,22 @@ def test_what_probe_refuses(refused):
     assert left == {name for names in NOT_REFUSED.values() for name in names}
 
 
+def on_a_bus(*properties):
+    """The body of a bus with a device on it."""
+    return ("i2c { #address-cells = <1>; #size-cells = <0>; probe@10 { "
+            'compatible = "alloclab,probe"; '
+            + " ".join(f"{entry};" for entry in properties) + " }; }")
+
+
+@pytest.mark.parametrize("properties, named", [
+    ((), "reg"), (("reg = <16>", 'alloclab,method = "coherent"'), "coherent"),
+    (("reg = <16>", "alloclab,size = <0>"), "0"), (("reg = <16>", "alloclab,at-probe"), "at-probe"),
+    (("reg = <16>", 'label = ""'), "")], ids=["no-reg", "for-dma", "size", "at-probe", "label"])
+def test_devices_on_a_bus(refused, properties, named):
+    assert not refused(on_a_bus("reg = <16>", 'alloclab,method = "vmalloc"'))
+    said = refused(on_a_bus(*properties))
+    assert said and named in str(said)
+
+
 def test_what_probe_takes(refused):
     assert {name for name, body in GOOD.items() if refused(body)} == TOO_STRICT

@@ -81,12 +81,17 @@ def bank(lines):
             f"ngpios = <{lines}>; {hogs} }}; }}")
 
 
-def load_sim(guest, row):
-    """Load gpio-sim, the driver of simulated controllers, where it is a module."""
-    if guest.run(f"ls -d {CHIP}").status != 0:
-        for path in row.modules("gpio-sim"):
+def load_module(guest, row, module):
+    """Load a module of the kernel with what it needs, where it is one."""
+    if row.stock:
+        for path in row.modules(module):
             name = path.stem.replace("-", "_")
             guest.sh(f"grep -q '^{name} ' /proc/modules || insmod /root/{path.name}")
+
+
+def load_sim(guest, row):
+    """Load gpio-sim, the driver of simulated controllers, where it is a module."""
+    load_module(guest, row, "gpio-sim")
 
 
 def all_cpus(guest):

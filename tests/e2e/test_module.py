@@ -28,6 +28,7 @@ def test_modinfo(row):
     # Each with and without what may follow the compatible.
     assert sorted(field(module, "alias")) == [
         "of:N*T*Calloclab,button", "of:N*T*Calloclab,buttonC*",
+        "of:N*T*Calloclab,probe", "of:N*T*Calloclab,probeC*",
         "of:N*T*Cyang,mydevice", "of:N*T*Cyang,mydeviceC*"]
     assert field(module, "name") == ["alloclab"]
     assert sorted(text.partition(":")[0] for text in field(module, "parm")) == \
@@ -64,9 +65,28 @@ def test_what_the_kernel_has(row, guest):
         assert not row.image_is_packaged()
 
 
+@pytest.fixture(name="buses")
+def fixture_buses(row, lab):
+    """The buses that the driver is on: on others than the platform's the one in C is not.
+
+    The crate has had I2C since 7.0, where that is built in.
+    """
+    version = tuple(map(int, row.release.split(".")[:2]))
+    has_i2c = row.config().get("I2C") == "y" and version >= (7, 0)
+    return ["platform"] if lab.driver != "alloclab" or not has_i2c else ["i2c", "platform"]
+
+
+@pytest.mark.ours
+def test_bus_that_is_missing_is_told(lab, buses):
+    said = [line for line in lab.guest.log_since(lab.start) if "no I2C devices: " in line]
+    expected = ["alloclab: no I2C devices: the kernel has no I2C for drivers in Rust"]
+    assert said == (expected if buses == ["platform"] else [])
+
+
 @pytest.mark.core
-def test_module_is_known_by_its_name(lab):
-    assert lab.guest.sh(f"ls /sys/module/{lab.driver}/drivers").split() == ["platform:alloclab"]
+def test_module_is_known_by_its_name(lab, buses):
+    assert lab.guest.sh(f"ls /sys/module/{lab.driver}/drivers").split() == \
+        [f"{bus}:alloclab" for bus in buses]
     assert lab.loaded()
     lab.unload()
     assert not lab.loaded()

@@ -63,6 +63,32 @@ mod tests {
     }
 
     #[test]
+    fn methods_for_dma_are_refused_where_the_device_does_none() -> Result {
+        let mut refused = KVec::new();
+        for method in Method::ALL {
+            let request = Request {
+                size: method.rules().default_size,
+                gfp: Gfp::KERNEL,
+                context: Context::Thread,
+            };
+            assert!(method.check_for(true, &request).is_ok());
+            match method.check_for(false, &request) {
+                Ok(()) => {}
+                Err(objection) => {
+                    assert!(matches!(objection, Objection::NoDma));
+                    let refusal = Invalid::Refused(*method, objection);
+                    assert_eq!(refusal.errno(), EINVAL);
+                    let text = CString::try_from_fmt(fmt!("{refusal}"))?;
+                    assert!(text.to_bytes().starts_with(method.name().as_bytes()));
+                    refused.push(*method, GFP_KERNEL)?;
+                }
+            }
+        }
+        assert_eq!(refused.as_slice(), &[Method::Coherent, Method::Dmapool]);
+        Ok(())
+    }
+
+    #[test]
     fn words_that_a_method_does_not_take_are_refused() -> Result {
         for (method, gfp, word) in [
             (Method::Kmalloc, "noio", "noio"),

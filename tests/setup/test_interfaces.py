@@ -71,8 +71,9 @@ def test_interface_and_not_the_number(mixed, tree):
     status, said = tree.build(mixed)
     assert status == 0, said
     cfgs = chosen(tree.out / "interfaces.rsp")
-    assert cfgs == ["has_coherent_dma_handle", "has_of_device_table_of_three",
-                    "has_platform_driver_data", "has_threaded_irq_bound"]
+    assert cfgs == ["has_coherent_dma_handle", "has_i2c_driver_data",
+                    "has_of_device_table_of_three", "has_platform_driver_data",
+                    "has_threaded_irq_bound"]
     assert run("modinfo", "-F", "vermagic", tree.module).startswith("7.2.99 ")
 
 
