@@ -38,6 +38,7 @@ use crate::{
         AnyAllocation,
         Context,
         Method,
+        Objection,
         Reason,
         Request,
         States, //
@@ -118,16 +119,23 @@ pub(crate) struct Lab<'bound> {
 
 /// What a device is, apart from its settings.
 #[derive(Clone, Copy)]
-pub(crate) struct Kind {
+struct Kind {
     /// Whether something is to be allocated at probe.
     at_probe: bool,
     /// Whether it does DMA itself.
     does_dma: bool,
 }
 
+impl Kind {
+    /// Returns what methods say of a request for such a device.
+    fn check(self) -> impl Fn(Method, &Request) -> Result<(), Objection> {
+        move |method, request| method.check_for(self.does_dma, request)
+    }
+}
+
 impl<'bound> Lab<'bound> {
     /// Prepares a lab for `dev`: what else its node says is read here. Sleeps.
-    fn of(
+    fn new(
         dev: BoundDevice<'bound>,
         debounce: Delta,
         kind: Kind,
@@ -137,8 +145,7 @@ impl<'bound> Lab<'bound> {
         let label = node.label()?;
 
         let states = States::new(dev)?;
-        let check = |method: Method, request: &Request| method.check_for(kind.does_dma, request);
-        let plan = Plan::new(settings, check, |invalid| {
+        let plan = Plan::new(settings, kind.check(), |invalid| {
             dev_info!(dev, "cycle: passed over, as {invalid}\n")
         })
         .map_err(|invalid| {
@@ -146,17 +153,6 @@ impl<'bound> Lab<'bound> {
             invalid.errno()
         })?;
 
-        Self::new(dev, label, debounce, plan, states, kind)
-    }
-
-    fn new(
-        dev: BoundDevice<'bound>,
-        label: Option<KVec<u8>>,
-        debounce: Delta,
-        plan: Plan,
-        states: States<'bound>,
-        kind: Kind,
-    ) -> Result<impl PinInit<Self, Error> + 'bound> {
         let (publisher, taker) = handover::new()?;
         let hard = plan.settings().context == Context::Hard;
         let mut bench = Bench {
@@ -262,9 +258,7 @@ impl<'bound> Lab<'bound> {
             let mut settings = *bench.toggle.plan().settings();
             change(&mut settings)?;
 
-            let does_dma = self.kind.does_dma;
-            let check = |method: Method, request: &Request| method.check_for(does_dma, request);
-            let plan = Plan::new(settings, check, |invalid| {
+            let plan = Plan::new(settings, self.kind.check(), |invalid| {
                 if bench.lines.pass() {
                     dev_info!(dev, "cycle: passed over, as {invalid}\n");
                 }
@@ -405,7 +399,7 @@ impl PlatformDriver for Alloclab {
             at_probe: node.at_probe()?,
             does_dma: true,
         };
-        Lab::of(dev, node.debounce()?, kind)
+        Lab::new(dev, node.debounce()?, kind)
     }
 }
 
@@ -420,7 +414,7 @@ impl I2cDriver for Alloclab {
             at_probe: true,
             does_dma: false,
         };
-        Lab::of(dev, DEFAULT_DEBOUNCE, kind)
+        Lab::new(dev, DEFAULT_DEBOUNCE, kind)
     }
 }
 
