@@ -63,11 +63,15 @@ class Terminal:
     def run(self, command):
         """Start a command that has the terminal, which is empty then; return its process id."""
         self._screen.reset()
-        # When the first process of a session ends, what it has just written may be lost.
+        # When the first process of a session ends, what it has just written may be lost. The
+        # terminal is hung up then, for the next command too if that has opened it already.
         return int(self._guest.sh(
+            "touch /tmp/session; rm -f /tmp/pid; "
+            "while kill -0 $(cat /tmp/session) 2>/dev/null; do usleep 20000; done; "
             "setsid -c sh -c 'trap : INT; "
             f'sh -c "echo \\$\\$ >/tmp/pid; exec {command}"; sleep 1'
-            f"' <{DEVICE} >{DEVICE} 2>&1 & sleep 1; cat /tmp/pid"))
+            f"' <{DEVICE} >{DEVICE} 2>&1 & echo $! >/tmp/session; "
+            "until [ -s /tmp/pid ]; do usleep 20000; done; cat /tmp/pid"))
 
     def forget(self):
         """Have it forget its size, as a terminal does that nobody has open."""
