@@ -28,8 +28,6 @@ from terminal import TerminalGuest
 E2E_PROGRAMS = ["device", "fragment", "interrupted_write", "ticks"]
 # Twice as many as the smallest supported machine has processors: a guest often waits.
 WORKERS = 4
-# Of guests whose BOOT does not say, by the kernel's variety.
-CPUS = {"stock": 2, "own": 2, "debug": 1}
 COLLECT = pytest.StashKey()
 
 
@@ -144,7 +142,7 @@ class Guests:
             log = f"{self.logs}.{self.count}-{boot.name}.serial.log"
             make = TerminalGuest if boot.terminal else self.make
             guest = make(self.row, log, overlays=boot.overlays, files=files, memory=boot.memory,
-                         cpus=boot.cpus or CPUS[self.row.variety], append=boot.append,
+                         cpus=boot.cpus, append=boot.append,
                          firmware=boot.firmware)
             try:
                 guest.start()

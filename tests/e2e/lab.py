@@ -3,7 +3,7 @@
 
 import re
 import time
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Sequence
 
 from guest.events import PREFIX, Event, parse_all, parse_methods, parse_remark, parse_stats
 from guest.row import CLONE
@@ -41,14 +41,14 @@ PROBE_FAILED = re.compile(r"^probe with driver alloclab failed with error -(\d+)
 class Boot(NamedTuple):
     """How a test module wants its guest: the module's variable BOOT.
 
-    Without `cpus`, it has two. On a kernel with detectors it has one: emulated processors that wait
-    for each other's locks take a third more time there.
+    Without `cpus`, it has one: a command in it takes two thirds of the host's time then, as
+    emulated processors wait for each other whenever one changes the other's address space.
     """
 
     name: str
     overlays: Sequence = (PL061,)
     memory: int = 512
-    cpus: Optional[int] = None
+    cpus: int = 1
     kernel_modules: Sequence[str] = ()
     append: str = ""
     firmware: bool = False
@@ -118,6 +118,8 @@ STANDARD = Boot("standard", overlays=(PL061, nodes(
          compatible="yang,mydevice", trigger=RISING),
     node("interrupt", 7, "debounce-interval = <0>", 'alloclab,gfp = "atomic"',
          'alloclab,context = "hard"'))))
+# The same for those that race.
+SMP = STANDARD._replace(name="smp", cpus=2)
 STANDARD_NODES = ["button", "fast", "interrupt", "slow", "tutorial"]
 
 

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from guest.events import READY
-from lab import DRIVER, DROPPED, PROBE_FAILED, STANDARD, STANDARD_NODES, all_cpus
+from lab import DRIVER, DROPPED, PROBE_FAILED, SMP, STANDARD_NODES, all_cpus
 
-BOOT = STANDARD
+BOOT = SMP
 pytestmark = pytest.mark.wide
 STORM = 20000
 LIMIT = 100

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from lab import DRIVER, DROPPED, STANDARD, all_cpus
+from lab import DRIVER, DROPPED, SMP, all_cpus
 
-BOOT = STANDARD
+BOOT = SMP
 STORM = 20000
 LIMIT = 100
 LIMIT_SECONDS = 5

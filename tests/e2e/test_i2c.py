@@ -37,7 +37,7 @@ OF = {method: FIRST + number for number, method in enumerate(CAN)}
 REFUSED = {method: 0x40 + number for number, method in enumerate(NEED_DMA)}
 CYCLE, SIZED, LARGE, TAKEN = 0x50, 0x51, 0x52, 0x7f - 8
 SIZE = 3 << 20
-BOOT = Boot("i2c", kernel_modules=["i2c-gpio"], overlays=(PL061, nodes(BUS % " ".join([
+BOOT = Boot("i2c", cpus=2, kernel_modules=["i2c-gpio"], overlays=(PL061, nodes(BUS % " ".join([
     # The last node is bound first. There is one static buffer for all, and another node has it.
     by_method(TAKEN, "static"),
     *(by_method(address, method) for method, address in OF.items()),

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from guest.events import READY, Event
-from lab import DEBUGFS, DRIVER, READABLE, STANDARD, WRITABLE, errno
+from lab import DEBUGFS, DRIVER, READABLE, SMP, WRITABLE, errno
 
-BOOT = STANDARD
+BOOT = SMP
 FILES = (*READABLE, "press")
 # Waits until the job in the background has a file of a button open.
 OPENED = "until ls -l /proc/$!/fd | grep -q /alloclab/; do usleep 10000; done 2>/dev/null"

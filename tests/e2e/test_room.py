@@ -7,7 +7,7 @@ import pytest
 
 from lab import DRIVER, PL061, Boot, errno, node, nodes
 
-BOOT = Boot("room", overlays=(PL061, nodes(node("other", 4, "debounce-interval = <0>"))),
+BOOT = Boot("room", cpus=2, overlays=(PL061, nodes(node("other", 4, "debounce-interval = <0>"))),
             memory=224)
 # Each method whose size memory alone bounds, with flags that have it wait for memory.
 ASKED = [(method, "kernel") for method in ("vmalloc", "vzalloc", "kvmalloc", "raw_vmalloc")] + [

@@ -3,10 +3,10 @@
 
 import pytest
 
-from lab import STANDARD
+from lab import SMP
 
 pytestmark = [pytest.mark.wide, pytest.mark.edges]
-BOOT = STANDARD._replace(name="threadirqs", append="threadirqs")
+BOOT = SMP._replace(name="threadirqs", append="threadirqs")
 STORM = 2000
 PRESSES = 4
 # The kernel's own, on 32-bit Arm: it reads the option before its static keys can be changed.

@@ -15,7 +15,7 @@ from lab import DROPPED, Boot
 
 # The kernels it is for, and about how many seconds it takes there in quick scale; None: full alone.
 RUNS = {"own": None, "debug": 90}
-BOOT = Boot("fuzz", memory=1024, cpus=2)
+BOOT = Boot("fuzz", memory=1024)
 SEEDS = (Path(__file__).parent / "seeds").read_text(encoding="ascii")
 # Kept, so that two runs can be compared.
 SEED = 4
