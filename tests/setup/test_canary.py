@@ -236,6 +236,7 @@ def test_again(tree, archive):
         "debian-7.4.2-1~bpo13+1", "kunit-7.4.2-1~bpo13+1"]
 
 
+@pytest.mark.long
 def test_real(tmp_path, archive):
     """With the preferred kernel, which every run has: it is not made a second time."""
     row = Row.find("debian")

@@ -66,6 +66,7 @@ def unfinished(tree):
     root.write_text('compile_error!("so far");\n', encoding="utf-8")
 
 
+@pytest.mark.long
 def test_interface_and_not_the_number(mixed, tree):
     """The tree says 7.2; all its interfaces but one are newer, and each is found."""
     status, said = tree.build(mixed)

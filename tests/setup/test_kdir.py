@@ -9,6 +9,7 @@ from archive import run
 from clone import ours, replace
 
 
+@pytest.mark.long
 def test_build_leaves_the_module_alone(row, tree):
     """Nothing but alloclab.ko is left beside out/, and what follows builds."""
     before = tree.files()

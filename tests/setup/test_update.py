@@ -213,6 +213,7 @@ def test_dead(tree, archive):
     assert "newer" not in said
 
 
+@pytest.mark.long
 def test_real(tmp_path, archive):
     """With a kernel that can be built and booted, in a tree that does not know it."""
     row = Row.find("debian")

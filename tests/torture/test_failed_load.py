@@ -8,8 +8,8 @@ module and driver. When that fails, the kernel frees the module, whoever uses it
 from lab import DEBUGFS, STANDARD
 from sweep import GIVES_UP, KMEMLEAK, Sweep, Table
 
-# The kernels it is for, and about how many seconds it takes there in quick scale.
-RUNS = {"debug": 48}
+# The kernels it is for, and about how many seconds it takes there in quick scale; None: full alone.
+RUNS = {"debug": None}
 BOOT = STANDARD._replace(name="failed-load", cpus=2)
 # Where the driver core allocates after it has bound the devices.
 LATE = "module_add_driver"
