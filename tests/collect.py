@@ -7,7 +7,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from bench import record_of
-from lab import STANDARD
+from lab import SMP, STANDARD
 
 # Marker -> option of the kernel, the values with which its tests are there, what another kernel
 # lacks; nothing if it lacks nothing.
@@ -50,9 +50,19 @@ def impossible(item, run, row):
     return None
 
 
-def guest_of(item):
+def boot_of(module, row):
+    """How a module wants its guest, of a row's kernel; None for one without BOOT.
+
+    On a kernel with detectors those that race share a guest with the others: to look for leaks
+    costs more there than anything else, and two processors a third more time.
+    """
+    boot = getattr(module, "BOOT", None)
+    return STANDARD if boot == SMP and row.variety == "debug" else boot
+
+
+def guest_of(item, row):
     """What modules are ordered by that share a guest; those without BOOT share none."""
-    boot = getattr(item.module, "BOOT", None)
+    boot = boot_of(item.module, row)
     return (boot != STANDARD, boot is None, boot.name if boot else "")
 
 
@@ -126,7 +136,8 @@ class Collect:
                                     "may be")
         config.hook.pytest_deselected(items=list(why))
         items[:] = [item for item in items if item not in why]
-        items.sort(key=lambda item: (group_of(item).name, guest_of(item), item.path))
+        items.sort(key=lambda item: (
+            group_of(item).name, guest_of(item, self.plan.rows[group_of(item).run.row]), item.path))
 
     def pytest_collection_finish(self, session):
         """Have each result tell the test's marks."""

@@ -13,7 +13,7 @@ import pytest
 
 # The first, because it says where the others are.
 from plan import CLONE, HERE, MODELS, Plan
-from collect import NEXT, Collect, group_of
+from collect import NEXT, Collect, boot_of, group_of
 from detectors import complaints, look_back
 from guest.command import command_files
 from guest.guest import Guest, GuestError
@@ -226,20 +226,20 @@ def quiet_guest(guests, boot, count):
 
 
 @pytest.fixture(scope="module", name="boot")
-def fixture_boot(request):
+def fixture_boot(request, row):
     """How the guest is to be; a module that wants several has a fixture of its own."""
-    return request.module.BOOT
+    return boot_of(request.module, row)
 
 
 @pytest.fixture(scope="module", name="watch")
-def fixture_watch(request, guests, boot, count, full):
+def fixture_watch(request, row, guests, boot, count, full):
     """What a guest's detectors have found when the tests in it are over.
 
     So long after the tests, what came later than their end is found too.
     """
     yield
     following = request.session.stash[NEXT]
-    if following and getattr(following.module, "BOOT", None) == boot:
+    if following and boot_of(following.module, row) == boot:
         return
     if guests.guest and guests.guest.running:
         found = guests.look_back(rounds=2 if full else 1)
@@ -256,10 +256,10 @@ def fixture_guest(guests, boot, count, watch):
 
 
 @pytest.fixture(scope="module", name="module_guest")
-def fixture_module_guest(request, guests, count, watch):
+def fixture_module_guest(request, row, guests, count, watch):
     """The same for a fixture that serves a whole module."""
     assert watch is None
-    yield from quiet_guest(guests, request.module.BOOT, count)
+    yield from quiet_guest(guests, boot_of(request.module, row), count)
 
 
 @pytest.fixture(name="lab")
