@@ -308,7 +308,11 @@ mod tests {
     #[test]
     fn free_gives_the_memory_back() -> Result {
         /// So many bytes are allocated and freed; at most so many may be on their way back.
-        const BYTES: usize = if cfg!(CONFIG_KASAN) { 8 << 20 } else { 16 << 20 };
+        const BYTES: usize = if cfg!(CONFIG_KASAN) {
+            8 << 20
+        } else {
+            16 << 20
+        };
         const ON_THE_WAY: usize = 6 << 20;
         /// KASAN keeps freed objects: mempool's until something else may wait for memory, and as
         /// many of list's small nodes as there are bytes here. There kmemleak finds what is lost.
