@@ -6,6 +6,7 @@
 
 use kernel::{
     irq::IrqRequest,
+    of,
     prelude::*,
     str::CStr,
     sync::Arc, //
@@ -68,6 +69,30 @@ pub(crate) trait Driver: Backed {
 
     /// Called after the last of the other callbacks, with the device still bound. Sleeps.
     fn unbind<'bound>(data: &Self::Data<'bound>, dev: BoundDevice<'bound>);
+}
+
+/// What a driver of devices on a bus provides that have no interrupt, and leave DMA to the bus's
+/// controller.
+pub(crate) trait ClientDriver: Driver {
+    /// The device-tree nodes that it drives.
+    const OF_ID_TABLE: of::IdTable<()>;
+
+    /// Reads the node of `dev` and prepares the data. Sleeps.
+    ///
+    /// It logs what is wrong with a node.
+    fn probe<'bound>(
+        dev: BoundDevice<'bound>,
+    ) -> Result<impl PinInit<Self::Data<'bound>, Error> + 'bound>;
+}
+
+/// Puts a device of a [`ClientDriver`] together; what is wrong is logged. Sleeps.
+///
+/// # Safety
+///
+/// The value must be dropped, and not forgotten, before the device is unbound.
+pub(super) unsafe fn bind_client<T: ClientDriver>(dev: BoundDevice<'_>) -> Result<Assembly<'_, T>> {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { Assembly::new(dev, T::probe(dev)?, None) }
 }
 
 impl<T: Driver> Halves for Arc<Attached<'_, T>> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What is called in C: made by scripts/kernel/bindgen.sh of
-//! rust/helpers.c rust/line.c rust/params.c.
+//! rust/helpers.c rust/line.c rust/params.c rust/spi.c.
 
 #![allow(
     improper_ctypes,
@@ -113,4 +113,13 @@ extern "C" {
     pub fn alloclab_button() -> bool_;
     pub fn alloclab_preload_kmalloc() -> ffi::c_ulong;
     pub fn alloclab_preload_vmalloc() -> ffi::c_ulong;
+    pub fn alloclab_spi_register(
+        name: *const ffi::c_char,
+        nodes: *const of_device_id,
+        make: ::core::option::Option<
+            unsafe extern "C" fn(dev: *mut device, data: *mut *mut ffi::c_void) -> ffi::c_int,
+        >,
+        drop: ::core::option::Option<unsafe extern "C" fn(data: *mut ffi::c_void)>,
+    ) -> ffi::c_int;
+    pub fn alloclab_spi_unregister();
 }

@@ -41,3 +41,4 @@ pub(crate) mod room;
 pub(crate) mod schedule;
 pub(crate) mod share;
 pub(crate) mod slab;
+pub(crate) mod spi;

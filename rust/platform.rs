@@ -158,6 +158,13 @@ impl Buses for () {
     }
 }
 
+/// There are two.
+impl<A: Buses, B: Buses> Buses for (A, B) {
+    fn register(module: &'static ThisModule) -> Result<Self> {
+        Ok((A::register(module)?, B::register(module)?))
+    }
+}
+
 /// The module: the driver, on the platform bus and others, the device of our own, and the debugfs
 /// directory that devices share.
 ///

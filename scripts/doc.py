@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 NONE = "–"
 # The fragment of a kernel that torture tests call debug: see Row.variety in scripts/guest/row.py.
 DEBUG = "debug.config"
+# What the schemas of the buses say of a device on them.
+OF_BUSES = ("reg", "spi-max-frequency")
 # How a path in the text begins.
 TOP = ("doc", "dts", "rust", "scripts", "src", "tests", "upstream")
 
@@ -273,7 +275,7 @@ def check_properties(page, schema, probe, node):
     # The kernel reads the line.
     own = binding["properties"].keys() - {"compatible", "interrupts"}
     return (compare(page, code, said)
-            | compare(probe, [], [[name] for name in bus.keys() - own - {"compatible", "reg"}])
+            | compare(probe, [], [[name] for name in bus.keys() - own - {"compatible", *OF_BUSES}])
             | compare(schema, [[name] for name in sorted(asked)], [[name] for name in sorted(own)]))
 
 

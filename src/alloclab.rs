@@ -31,7 +31,13 @@ mod preload;
 mod params;
 
 /// The module, as the macro below needs it named.
-type AlloclabModule = rust::platform::Module<lab::Alloclab, rust::i2c::I2cBus<lab::Alloclab>>;
+type AlloclabModule = rust::platform::Module<
+    lab::Alloclab,
+    (
+        rust::i2c::I2cBus<lab::Alloclab>,
+        rust::spi::SpiBus<lab::Alloclab>,
+    ),
+>;
 
 kernel::prelude::module! {
     type: AlloclabModule,

@@ -53,7 +53,10 @@ use crate::{
     preload::Preload,
     report::Event,
     rust::{
-        assembly::Driver,
+        assembly::{
+            ClientDriver,
+            Driver, //
+        },
         bound::{
             BoundDevice,
             PerDevice, //
@@ -70,7 +73,6 @@ use crate::{
             Publisher,
             Taker, //
         },
-        i2c::I2cDriver,
         interrupt::Wake,
         line::Line,
         platform::PlatformDriver,
@@ -404,7 +406,7 @@ impl PlatformDriver for Alloclab {
 }
 
 /// Devices without a button, which have something allocated at probe.
-impl I2cDriver for Alloclab {
+impl ClientDriver for Alloclab {
     const OF_ID_TABLE: of::IdTable<()> = PROBES;
 
     fn probe<'bound>(

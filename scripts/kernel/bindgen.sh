@@ -70,7 +70,8 @@ declare_functions() {
 	printf '%s\n' "${OUT#"$DIR"/}"
 }
 
-declare_functions rust/helpers.rs 'vfree|dma_pool' rust/helpers.c rust/line.c rust/params.c
+declare_functions rust/helpers.rs 'vfree|dma_pool' \
+	rust/helpers.c rust/line.c rust/params.c rust/spi.c
 if grep -qx CONFIG_KUNIT=y "$ROW/build/.config"; then
 	declare_functions tests/kunit/helpers.rs 'kunit_device_(un)?register' tests/kunit/helpers.c
 fi

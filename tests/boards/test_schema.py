@@ -97,9 +97,9 @@ def test_what_probe_refuses(refused):
     assert left == {name for names in NOT_REFUSED.values() for name in names}
 
 
-def on_a_bus(*properties):
+def on_a_bus(*properties, bus="i2c"):
     """The body of a bus with a device on it."""
-    return ("i2c { #address-cells = <1>; #size-cells = <0>; probe@10 { "
+    return (f"{bus} {{ #address-cells = <1>; #size-cells = <0>; probe@10 {{ "
             'compatible = "alloclab,probe"; '
             + " ".join(f"{entry};" for entry in properties) + " }; }")
 
@@ -110,6 +110,7 @@ def on_a_bus(*properties):
     (("reg = <16>", 'label = ""'), "")], ids=["no-reg", "for-dma", "size", "at-probe", "label"])
 def test_devices_on_a_bus(refused, properties, named):
     assert not refused(on_a_bus("reg = <16>", 'alloclab,method = "vmalloc"'))
+    assert not refused(on_a_bus("reg = <16>", "spi-max-frequency = <1000000>", bus="spi"))
     said = refused(on_a_bus(*properties))
     assert said and named in str(said)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The module as a file, and the kernel that it is loaded into."""
 
+import re
 import subprocess
 
 import pytest
@@ -29,7 +30,8 @@ def test_modinfo(row):
     assert sorted(field(module, "alias")) == [
         "of:N*T*Calloclab,button", "of:N*T*Calloclab,buttonC*",
         "of:N*T*Calloclab,probe", "of:N*T*Calloclab,probeC*",
-        "of:N*T*Cyang,mydevice", "of:N*T*Cyang,mydeviceC*"]
+        "of:N*T*Cyang,mydevice", "of:N*T*Cyang,mydeviceC*",
+        *(["spi:probe"] if row.config().get("SPI") == "y" else [])]
     assert field(module, "name") == ["alloclab"]
     assert sorted(text.partition(":")[0] for text in field(module, "parm")) == \
         ["button", "preload_kmalloc", "preload_vmalloc"]
@@ -72,15 +74,18 @@ def fixture_buses(row, lab):
     The crate has had I2C since 7.0, where that is built in.
     """
     version = tuple(map(int, row.release.split(".")[:2]))
-    has_i2c = row.config().get("I2C") == "y" and version >= (7, 0)
-    return ["platform"] if lab.driver != "alloclab" or not has_i2c else ["i2c", "platform"]
+    there = {"i2c": row.config().get("I2C") == "y" and version >= (7, 0), "platform": True,
+             "spi": row.config().get("SPI") == "y"}
+    return [bus for bus, is_there in there.items()
+            if bus == "platform" or lab.driver == "alloclab" and is_there]
 
 
 @pytest.mark.ours
 def test_bus_that_is_missing_is_told(lab, buses):
-    said = [line for line in lab.guest.log_since(lab.start) if "no I2C devices: " in line]
-    expected = ["alloclab: no I2C devices: the kernel has no I2C for drivers in Rust"]
-    assert said == (expected if buses == ["platform"] else [])
+    said = [line for line in lab.guest.log_since(lab.start) if re.search(r"no \w+ devices: ", line)]
+    told = {"i2c": "alloclab: no I2C devices: the kernel has no I2C for drivers in Rust",
+            "spi": "alloclab: no SPI devices: the kernel has no SPI"}
+    assert said == [line for bus, line in told.items() if bus not in buses]
 
 
 @pytest.mark.core
