@@ -26,6 +26,7 @@ use super::{
         DeviceFile, //
     },
     errno::Errno,
+    helpers,
     interrupt::{
         Halves,
         Interrupt,
@@ -87,10 +88,17 @@ pub(crate) trait ClientDriver: Driver {
 
 /// Puts a device of a [`ClientDriver`] together; what is wrong is logged. Sleeps.
 ///
+/// Returns `ENODEV` for a device with the node of another driver. The buses compare names without
+/// the vendor, too.
+///
 /// # Safety
 ///
 /// The value must be dropped, and not forgotten, before the device is unbound.
 pub(super) unsafe fn bind_client<T: ClientDriver>(dev: BoundDevice<'_>) -> Result<Assembly<'_, T>> {
+    // SAFETY: The device is valid, as `dev` borrows it. The table ends with an empty entry.
+    if !unsafe { helpers::alloclab_may_match(T::OF_ID_TABLE.as_ptr(), dev.as_raw()) } {
+        return Err(ENODEV);
+    }
     // SAFETY: By the safety requirements of this function.
     unsafe { Assembly::new(dev, T::probe(dev)?, None) }
 }

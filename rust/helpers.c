@@ -20,6 +20,7 @@
 #include <linux/lockdep.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
+#include <linux/of_device.h>
 #include <linux/platform_device.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -27,6 +28,14 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
+
+/* rust/assembly.rs */
+
+/* Whether a device has no node, or one that the table names. */
+bool alloclab_may_match(const struct of_device_id *nodes, const struct device *dev)
+{
+	return !dev->of_node || of_match_device(nodes, dev);
+}
 
 /* rust/bound.rs */
 

@@ -16,10 +16,10 @@ NO_DMA = "is for a device that does DMA itself, and this one leaves it to anothe
 E2BIG, EBUSY, EINVAL = 7, 16, 22
 SIZE = 3 << 20
 # The devices of a bus, by their numbers on it: one for each method; by cycle; with all properties;
-# with a size that is too large; with the static buffer, which there is once. The last node is bound
-# first.
-TAKEN, *NUMBERS = range(len(METHODS) + 4)
-BY = dict(zip([*METHODS, "cycle", "sized", "large"], NUMBERS))
+# with a size that is too large; another driver's; with the static buffer, which there is once. The
+# last node is bound first.
+TAKEN, *NUMBERS = range(len(METHODS) + 5)
+BY = dict(zip([*METHODS, "cycle", "sized", "large", "foreign"], NUMBERS))
 FIRST_ADDRESS = 0x10
 SIM_LINES = 32
 
@@ -56,7 +56,7 @@ class Bus(NamedTuple):
     def body(self):
         """The body of its node."""
         properties = {
-            TAKEN: ['alloclab,method = "static"'], BY["cycle"]: [],
+            TAKEN: ['alloclab,method = "static"'], BY["cycle"]: [], BY["foreign"]: [],
             BY["sized"]: ['alloclab,method = "vmalloc"', f"alloclab,size = <{SIZE}>",
                           'alloclab,gfp = "kernel+zero"', 'label = "sensor"'],
             BY["large"]: ['alloclab,method = "slab"', "alloclab,size = <1000000>"]}
@@ -64,7 +64,8 @@ class Bus(NamedTuple):
         for number in (TAKEN, *NUMBERS):
             own = properties.get(number) if number in properties else [
                 f'alloclab,method = "{METHODS[number - NUMBERS[0]]}"']
-            entries = ['compatible = "alloclab,probe"', f"reg = <{self.first + number}>", *own]
+            maker = "another" if number == BY["foreign"] else "alloclab"
+            entries = [f'compatible = "{maker},probe"', f"reg = <{self.first + number}>", *own]
             devices.append(f"probe@{self.first + number:x} {{ "
                            + " ".join(f"{entry};" for entry in entries) + " };")
         return (f"{self.name} {{ #address-cells = <1>; #size-cells = <0>; {self.node} "
@@ -164,6 +165,27 @@ def test_failures_are_those_of_probe(guest, bus, devices):
     # It can be had once the other has gone.
     guest.sh(f"cd {bus.clients}; echo {bus.name_of('static')} >unbind; echo {taken} >bind")
     assert [event.what for event in devices.events(taken)] == ["failed", "allocated"]
+
+
+def test_device_of_another_driver_is_left_alone(guest, bus, devices):
+    # SPI compares names without the vendor, too.
+    name = bus.name_of("foreign")
+    assert guest.sh(f"cat /sys/bus/{bus.name}/devices/{name}/modalias").endswith("probe\n")
+    assert guest.run(f"ls -d {bus.clients}/{name}").status != 0
+    assert devices.texts(name) == []
+
+
+@pytest.mark.i2c
+def test_device_without_a_node(guest, lab):
+    load_module(guest, guest.row, "i2c-gpio")
+    bus = BUSES["i2c"]
+    guest.sh(f"[ -e {bus.controller}/{bus.name} ] || echo {bus.name} >{bus.controller}/bind")
+    adapter, name = "/sys/bus/i2c/devices/i2c-0", "0-0060"
+    guest.sh(f"echo probe 0x60 >{adapter}/new_device")
+    event = lab.at_probe(name, METHODS[0])
+    guest.sh(f"echo 0x60 >{adapter}/delete_device")
+    assert lab.events(name)[1].address == event.address
+    guest.sh(f"echo {bus.name} >{bus.controller}/unbind")
 
 
 def ended(devices, name):
