@@ -5,6 +5,8 @@
 
 # Rows of scripts/kernel/table; what a target does without is said in `make help`.
 KERNEL :=
+# For `make demo`: the bus of a device that is in the button's place.
+BUS :=
 # For `make test` and `make kunit`: arguments of pytest, which choose among their tests.
 ARGS :=
 
@@ -27,7 +29,10 @@ test kunit:
 rust-analyzer doc:
 	@$(enter) -l 'make $@' $(if $(KERNEL),-m) scripts/task.sh $@ $(KERNEL)
 
-demo shell:
+demo:
+	@$(enter) -l 'make $@' scripts/task.sh $@ $(if $(BUS),"$(BUS)")
+
+shell:
 	@$(enter) -l 'make $@' scripts/task.sh $@
 
 torture torture-quick matrix bench upstream canary update user:

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """make demo: Debian's own kernel, the module, the button, and what the kernel says.
 
+With BUS, a device on such a bus is in the button's place: the first method is
+carried out at probe, and its file `press` presses it.
+
 Leaves out/demo/serial.log and out/demo/summary.json; fails unless every method
 was allocated once and freed once and nothing is left.
 """
@@ -21,6 +24,8 @@ from guest.row import CLONE, Row, RowError
 
 OUT = CLONE / "out/demo"
 DEBUGFS = "/sys/kernel/debug/alloclab"
+# The bus of a device -> the modules that drive its controller, beside an overlay in dts/.
+BUSES = {"i2c": ["i2c-gpio"], "spi": ["gpio-sim", "spi-gpio"]}
 # The two that do the same, and what /proc/vmallocinfo shows of each.
 BY_ADDRESS, BY_NAME = "vmalloc", "raw_vmalloc"
 WHY = (f"{BY_ADDRESS} is the kernel's VBox: the kernel's own helper is the caller, and only the "
@@ -30,8 +35,10 @@ WHY = (f"{BY_ADDRESS} is the kernel's VBox: the kernel's own helper is the calle
 class Demo:
     """One run: what it prints, and what it finds out on the way."""
 
-    def __init__(self, row):
+    def __init__(self, row, bus):
         self.row = row
+        self.bus = bus
+        self.modules = [path for module in BUSES.get(bus, []) for path in row.modules(module)]
         self.start = time.monotonic()
         self.guest = None
         self.shown = 0
@@ -89,13 +96,20 @@ class Demo:
         self.step("insmod alloclab.ko")
         self.shown = len(self.guest.log)
         self.guest.sh("insmod /root/alloclab.ko")
+        for path in dict.fromkeys(self.modules):
+            self.guest.sh(f"insmod /root/{path.name}")
         ready = PREFIX.match(self.wait(r"^alloclab \S+: ready: ").string)
         self.device = ready["device"]
-        self.expect(READY.match(ready["text"]), f"not as specified: {ready.string}")
+        wired = ready["text"].startswith("ready: no line, ") if self.bus else \
+            READY.match(ready["text"])
+        self.expect(wired, f"not as specified: {ready.string}")
 
     def press(self):
         """Press once; return the event that came of it."""
-        self.guest.press()
+        if self.bus:
+            self.guest.sh(f"echo 1 >{DEBUGFS}/{self.device}/press")
+        else:
+            self.guest.press()
         line = self.wait(rf"^alloclab {re.escape(self.device)}: .*\(press \d+\)").string
         # With what some methods remark after it.
         self.show_log(self.guest.mark() - 1)
@@ -112,16 +126,14 @@ class Demo:
 
     def press_all(self, methods):
         """Press until every method of the cycle was carried out; return the presses."""
-        presses = 0
-        first = self.stats()[0]["next"]
-        for _ in methods:
-            for wanted in ("allocated", "freed"):
-                presses += 1
-                self.step(f"press {presses}")
-                event = self.press()
-                self.expect(event.what == wanted, f"press {presses}: {event.what}")
+        # On a bus the first one was allocated at probe.
+        wanted = (["allocated", "freed"] * len(methods))[bool(self.bus):]
+        for presses, what in enumerate(wanted, 1):
+            self.step(f"press {presses}")
+            event = self.press()
+            self.expect(event.what == what, f"press {presses}: {event.what}")
             # A method that refuses the request is passed over.
-            if self.stats()[0]["next"] == first:
+            if what == "freed" and self.stats()[0]["next"] == methods[0]:
                 break
         return presses
 
@@ -162,16 +174,20 @@ class Demo:
 
     def run(self):
         """Do all of it; return the summary."""
-        self.step(f"boot {self.row.release} in QEMU, button on the PL061 of its virt machine")
-        files = {"root/alloclab.ko": self.row.product("alloclab.ko"), **command_files(self.row)}
-        with Guest(self.row, OUT / "serial.log", files=files,
-                   overlays=[CLONE / "dts/virt-pl061.dtso"]) as self.guest:
+        what = f"a device on an {self.bus.upper()} bus" if self.bus else "button on the PL061"
+        self.step(f"boot {self.row.release} in QEMU, {what} of its virt machine")
+        files = {"root/alloclab.ko": self.row.product("alloclab.ko"), **command_files(self.row),
+                 **{f"root/{path.name}": path for path in self.modules}}
+        with Guest(self.row, OUT / "serial.log", files=files, overlays=[
+                CLONE / f"dts/virt-{self.bus or 'pl061'}.dtso"]) as self.guest:
             kernel, modified = self.banner()
             begin = len(self.guest.log)
             self.load()
             methods, _ = parse_methods(
                 self.guest.sh(f"cat {DEBUGFS}/{self.device}/method"))
-            self.step(f"{2 * len(methods)} presses from the host: " + ", ".join(methods))
+            how = (f"presses by {DEBUGFS}/{self.device}/press" if self.bus else
+                   f"{2 * len(methods)} presses from the host")
+            self.step(f"{how}: " + ", ".join(methods))
             presses = self.press_all(methods)
             self.compare()
             counted = {name: {key: stats[key] for key in ("allocs", "frees", "failures")}
@@ -201,7 +217,7 @@ class Demo:
                         f"{name}: {counts}")
             done = [event.what for event in events if event.method == name]
             self.expect(done == ["allocated", "freed"], f"{name}: the log says {done}")
-        self.expect(carried_out and presses == 2 * len(carried_out),
+        self.expect(carried_out and presses == 2 * len(carried_out) - bool(self.bus),
                     f"{presses} presses for {len(carried_out)} methods")
         self.expect(self.held, "/proc/vmallocinfo has shown no allocation of the run")
         self.expect(leaked == 0, f"{leaked} bytes leaked")
@@ -211,11 +227,13 @@ def main():
     """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(description="The main job of `make demo`.")
     parser.add_argument("--kernel", default="debian", help="a row of scripts/kernel/table")
-    row = Row.find(parser.parse_args().kernel)
+    parser.add_argument("--bus", choices=BUSES, help="a device on this bus in place of the button")
+    arguments = parser.parse_args()
+    row = Row.find(arguments.kernel)
     OUT.mkdir(parents=True, exist_ok=True)
     summary_file = OUT / "summary.json"
     summary_file.unlink(missing_ok=True)
-    demo = Demo(row)
+    demo = Demo(row, arguments.bus)
     summary = demo.run()
     summary_file.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     demo.step(f"{summary['presses']} presses, {len(summary['methods'])} methods, "

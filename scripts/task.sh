@@ -162,12 +162,16 @@ build)
 	say "alloclab.ko is for $(modinfo -F vermagic alloclab.ko | cut -d ' ' -f 1)"
 	;;
 demo)
+	case ${1:-} in
+	'' | i2c | spi) ;;
+	*) die "BUS=$1 is not valid: allowed are i2c and spi" ;;
+	esac
 	remarks debian
 	begin_command
 	build debian
 	wait "$COMMAND"
 	setup_summary
-	scripts/demo.py
+	scripts/demo.py ${1:+"--bus=$1"}
 	total
 	;;
 test)
@@ -272,9 +276,8 @@ canary)
 	;;
 *)
 	die "usage: scripts/task.sh build [ROW] | test [ROW...] [-- ARGUMENT...] |" \
-		"kunit [ROW...] [-- ARGUMENT...] |" \
-		"torture | torture-quick | matrix | bench | modules ROW | demo | shell | user |" \
-		"rust-analyzer [ROW] | doc [ROW] | overlay BOARD GPIO MERGE | check | update |" \
-		"canary"
+		"kunit [ROW...] [-- ARGUMENT...] | torture | torture-quick | matrix | bench |" \
+		"modules ROW | demo [BUS] | shell | user | rust-analyzer [ROW] | doc [ROW] |" \
+		"overlay BOARD GPIO MERGE | check | update | canary"
 	;;
 esac

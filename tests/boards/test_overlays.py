@@ -134,8 +134,18 @@ def test_virt(source, button, schema, tmp_path):
     assert schema.objections(merged) == {}
 
 
+@pytest.mark.parametrize("source, device", [("virt-i2c.dtso", "/i2c/probe@10"),
+                                            ("virt-spi.dtso", "/spi/probe@0")])
+def test_virt_with_a_bus(source, device, schema, tmp_path):
+    merged = merged_tree(MACHINES["arm64"], [DTS / source], tmp_path)
+    tree = flat(merged)
+    assert tree[device]["compatible"] == b"alloclab,probe\0" and not buttons(tree)
+    assert schema.objections(merged) == {}
+
+
 def test_every_overlay_is_tried():
-    tried = {PI, PI5, "s5p6818.dtso", "virt-pl061.dtso", "virt-gpio-sim.dtso"}
+    tried = {PI, PI5, "s5p6818.dtso", "virt-pl061.dtso", "virt-gpio-sim.dtso", "virt-i2c.dtso",
+             "virt-spi.dtso"}
     assert {path.name for path in [*DTS.glob("*.dtso"), *DTS.glob("*.dts")]} == tried
 
 

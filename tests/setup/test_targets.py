@@ -78,6 +78,26 @@ def test_doc(tree, row):
     assert 'href="srctree/' not in text
 
 
+def test_demo_on_no_bus(tree):
+    """A bus that there is no demo of."""
+    status, _, said = tree.make("demo", "BUS=usb")
+    assert status != 0 and "alloclab: BUS=usb is not valid: allowed are i2c and spi\n" in said
+
+
+@pytest.mark.long
+def test_demo_on_a_bus(tree):
+    """Each method that is possible there is carried out, and why another one is not is said."""
+    for bus, device in (("i2c", "0-0010"), ("spi", "spi0.0")):
+        said = tree.made("demo", f"BUS={bus}")
+        summary = json.loads((tree.directory / "out/demo/summary.json").read_text("utf-8"))
+        methods = summary["methods"]
+        assert summary["presses"] == 2 * len(methods) - 1 and "devm" in methods
+        assert f"alloclab {device}: kmalloc: allocated 64 bytes at" in said
+        for method in ("coherent", "dmapool"):
+            assert method not in methods
+            assert f"alloclab {device}: cycle: passed over, as {method} is for a device" in said
+
+
 class Terminal:
     """A command on a terminal of its own."""
 
