@@ -50,6 +50,16 @@ impl<'bound> BoundDevice<'bound> {
         unsafe { helpers::alloclab_dma_mask(self.as_raw()) }
     }
 
+    /// Returns the name of the device that drives the bus of this one, where it is on a bus whose
+    /// controllers are devices themselves: I2C, SPI.
+    pub(crate) fn controller(self) -> Option<&'bound CStr> {
+        // SAFETY: The device is valid, as `self` borrows it. A controller goes after the devices on
+        // its bus.
+        let name = unsafe { helpers::alloclab_controller_name(self.as_raw()) };
+        // SAFETY: A name is terminated, and it does not change while the device is bound.
+        (!name.is_null()).then(|| unsafe { CStr::from_char_ptr(name) })
+    }
+
     /// Returns the device's name, as the kernel log shows it.
     pub(crate) fn name(self) -> &'bound CStr {
         // SAFETY:

@@ -44,6 +44,13 @@ const char *alloclab_dev_name(const struct device *dev)
 	return dev_name(dev);
 }
 
+const char *alloclab_controller_name(const struct device *dev)
+{
+	const struct device *bus = dev->parent;
+
+	return bus && bus->parent ? dev_name(bus->parent) : NULL;
+}
+
 u64 alloclab_dma_mask(struct device *dev)
 {
 	return dma_get_mask(dev);

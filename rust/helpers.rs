@@ -24,6 +24,7 @@ extern "C" {
     pub fn vfree(addr: *const ffi::c_void);
     pub fn alloclab_may_match(nodes: *const of_device_id, dev: *const device) -> bool_;
     pub fn alloclab_dev_name(dev: *const device) -> *const ffi::c_char;
+    pub fn alloclab_controller_name(dev: *const device) -> *const ffi::c_char;
     pub fn alloclab_dma_mask(dev: *mut device) -> u64_;
     pub fn alloclab_place() -> ffi::c_int;
     pub fn alloclab_is_preempt_rt() -> bool_;

@@ -196,6 +196,9 @@ fn show_live(device: &Device<'_>, m: &SeqFile) {
     };
 
     show_label(device, m);
+    if let Some(controller) = device.data.controller(device.dev) {
+        seq_print!(m, "controller: {controller}\n");
+    }
     seq_print!(m, "method: {}\n", held.method.name());
     let facts = held.allocation.facts();
     seq_print!(m, "{}{}", facts.for_root(), layout(held.allocation));

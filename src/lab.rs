@@ -223,6 +223,11 @@ impl<'bound> Lab<'bound> {
         });
     }
 
+    /// Returns the name of the device that does DMA for this one, where that is another.
+    pub(crate) fn controller<'a>(&self, dev: BoundDevice<'a>) -> Option<&'a CStr> {
+        (!self.kind.does_dma).then(|| dev.controller()).flatten()
+    }
+
     /// Does something under the lock, during which the hard half allocates nothing. Sleeps.
     pub(crate) fn with_bench<T>(
         &self,

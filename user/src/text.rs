@@ -39,7 +39,7 @@ impl fmt::Display for Malformed {
 pub struct Fields(Vec<(String, String)>);
 
 /// The values that are no numbers, whatever they look like.
-const WORDS: [&str; 4] = ["label", "address", "dma", "dma_mask"];
+const WORDS: [&str; 5] = ["label", "controller", "address", "dma", "dma_mask"];
 
 impl Fields {
     /// The value of a key.
