@@ -168,6 +168,8 @@ demo)
 	esac
 	remarks debian
 	begin_command
+	# What drives the controller of a bus.
+	[ -z "${1:-}" ] || scripts/kernel/kernel.sh modules debian >/dev/null
 	build debian
 	wait "$COMMAND"
 	setup_summary
