@@ -11,9 +11,14 @@ BOOT = Boot("deferred", append=f"deferred_probe_timeout={TIMEOUT_SECONDS}", over
 REASON = "alloclab: interrupts: waits for the driver of /controller"
 
 
-def test_kernel_says_what_a_button_waits_for(guest, lab):
+def pending(guest):
+    """What the kernel says once, when it has waited long enough."""
     # To load a driver begins the time anew.
-    said = guest.wait_log("expander: deferred probe pending: ", timeout=4 * TIMEOUT_SECONDS)[1]
+    return guest.wait_log("expander: deferred probe pending: ", timeout=4 * TIMEOUT_SECONDS)[1]
+
+
+def test_kernel_says_what_a_button_waits_for(guest, lab):
+    said = pending(guest)
     assert said.string.endswith(f"deferred probe pending: {REASON}")
     assert guest.sh("grep ^expander /sys/kernel/debug/devices_deferred") == f"expander\t{REASON}\n"
     assert lab.texts("expander") == []
@@ -27,6 +32,7 @@ def test_kernel_says_what_a_button_waits_for(guest, lab):
 
 
 def test_silent_where_the_module_comes_later(guest, lab):
-    # The kernel has said it once; from then on it only keeps a list.
+    # From then on it only keeps a list.
+    pending(guest)
     assert guest.sh("grep ^expander /sys/kernel/debug/devices_deferred") == f"expander\t{REASON}\n"
     assert lab.texts("expander") == [] and guest.run(f"test -e {DRIVER}/expander").status != 0
