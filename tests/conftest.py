@@ -142,8 +142,7 @@ class Guests:
             log = f"{self.logs}.{self.count}-{boot.name}.serial.log"
             make = TerminalGuest if boot.terminal else self.make
             guest = make(self.row, log, overlays=boot.overlays, files=files, memory=boot.memory,
-                         cpus=boot.cpus, append=boot.append,
-                         firmware=boot.firmware)
+                         cpus=boot.cpus, append=boot.append, firmware=boot.firmware)
             try:
                 guest.start()
             except GuestError as error:

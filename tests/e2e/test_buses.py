@@ -56,14 +56,15 @@ class Bus(NamedTuple):
     def body(self):
         """The body of its node."""
         properties = {
-            TAKEN: ['alloclab,method = "static"'], BY["cycle"]: [], BY["foreign"]: [],
+            TAKEN: ['alloclab,method = "static"'],
+            **{BY[method]: [f'alloclab,method = "{method}"'] for method in METHODS},
+            BY["cycle"]: [],
             BY["sized"]: ['alloclab,method = "vmalloc"', f"alloclab,size = <{SIZE}>",
                           'alloclab,gfp = "kernel+zero"', 'label = "sensor"'],
-            BY["large"]: ['alloclab,method = "slab"', "alloclab,size = <1000000>"]}
+            BY["large"]: ['alloclab,method = "slab"', "alloclab,size = <1000000>"],
+            BY["foreign"]: []}
         devices = []
-        for number in (TAKEN, *NUMBERS):
-            own = properties.get(number) if number in properties else [
-                f'alloclab,method = "{METHODS[number - NUMBERS[0]]}"']
+        for number, own in properties.items():
             maker = "another" if number == BY["foreign"] else "alloclab"
             entries = [f'compatible = "{maker},probe"', f"reg = <{self.first + number}>", *own]
             devices.append(f"probe@{self.first + number:x} {{ "
@@ -176,16 +177,13 @@ def test_device_of_another_driver_is_left_alone(guest, bus, devices):
 
 
 @pytest.mark.i2c
-def test_device_without_a_node(guest, lab):
-    load_module(guest, guest.row, "i2c-gpio")
-    bus = BUSES["i2c"]
-    guest.sh(f"[ -e {bus.controller}/{bus.name} ] || echo {bus.name} >{bus.controller}/bind")
+@pytest.mark.parametrize("bus", ["i2c"], indirect=True)
+def test_device_without_a_node(guest, devices):
     adapter, name = "/sys/bus/i2c/devices/i2c-0", "0-0060"
     guest.sh(f"echo probe 0x60 >{adapter}/new_device")
-    event = lab.at_probe(name, METHODS[0])
+    event = devices.at_probe(name, METHODS[0])
     guest.sh(f"echo 0x60 >{adapter}/delete_device")
-    assert lab.events(name)[1].address == event.address
-    guest.sh(f"echo {bus.name} >{bus.controller}/unbind")
+    assert devices.events(name)[1].address == event.address
 
 
 def ended(devices, name):
