@@ -38,7 +38,9 @@ class Demo:
     def __init__(self, row, bus):
         self.row = row
         self.bus = bus
-        self.modules = [path for module in BUSES.get(bus, []) for path in row.modules(module)]
+        # What two of them need is loaded once.
+        self.modules = list(dict.fromkeys(
+            path for module in BUSES.get(bus, []) for path in row.modules(module)))
         self.start = time.monotonic()
         self.guest = None
         self.shown = 0
@@ -96,7 +98,7 @@ class Demo:
         self.step("insmod alloclab.ko")
         self.shown = len(self.guest.log)
         self.guest.sh("insmod /root/alloclab.ko")
-        for path in dict.fromkeys(self.modules):
+        for path in self.modules:
             self.guest.sh(f"insmod /root/{path.name}")
         ready = PREFIX.match(self.wait(r"^alloclab \S+: ready: ").string)
         self.device = ready["device"]
