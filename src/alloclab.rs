@@ -7,6 +7,7 @@
 //! modules, from top to bottom:
 //!
 //! - `node` is the device tree: what a node says, and what is wrong with it,
+//! - `buses` is what the driver is on each bus,
 //! - `control` is the debugfs files: every name and text format,
 //! - `device` is the device file: what is held, read, written and mapped,
 //! - `lab` is one button: the driver's callbacks, its lock, its presses,
@@ -20,6 +21,7 @@
 
 include!("modules.rs");
 
+mod buses;
 mod control;
 mod device;
 mod lab;

@@ -28,6 +28,9 @@ use crate::rust::{
     interrupt::Wake, //
 };
 
+/// How long edges after an edge are bounces, unless something else is asked for: as in gpio-keys.
+pub(crate) const DEFAULT_DEBOUNCE: Delta = Delta::from_millis(5);
+
 /// How long the thread half works before it pauses, if presses still wait.
 const STRETCH: Delta = Delta::from_millis(10);
 

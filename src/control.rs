@@ -196,14 +196,18 @@ fn show_live(device: &Device<'_>, m: &SeqFile) {
     };
 
     show_label(device, m);
-    if let Some(controller) = device.data.controller(device.dev) {
+    if let Some(controller) = device.data.controller() {
         seq_print!(m, "controller: {controller}\n");
     }
     seq_print!(m, "method: {}\n", held.method.name());
     let facts = held.allocation.facts();
     seq_print!(m, "{}{}", facts.for_root(), layout(held.allocation));
     if facts.dma_address.is_some() {
-        seq_print!(m, "dma_mask: {:#018x}\n", device.dev.dma_mask());
+        seq_print!(
+            m,
+            "dma_mask: {:#018x}\n",
+            device.data.dma_device(device.dev).dma_mask()
+        );
     }
     held.allocation
         .details(&mut |detail| seq_print!(m, "{detail}\n"));

@@ -8,10 +8,8 @@
 
 use kernel::{
     c_str,
-    dma::DmaMask,
     fmt,
     new_mutex,
-    of,
     prelude::*,
     str::{
         BStr,
@@ -37,26 +35,16 @@ use crate::{
         Allocation,
         AnyAllocation,
         Context,
+        Devices,
         Method,
         Objection,
         Reason,
         Request,
         States, //
     },
-    node::{
-        Node,
-        BUTTONS,
-        DEFAULT_DEBOUNCE,
-        PROBES, //
-    },
-    params,
-    preload::Preload,
     report::Event,
     rust::{
-        assembly::{
-            ClientDriver,
-            Driver, //
-        },
+        assembly::Driver,
         bound::{
             BoundDevice,
             PerDevice, //
@@ -66,7 +54,6 @@ use crate::{
             Place, //
         },
         debugfs::File,
-        errno::Errno,
         flag::Flag,
         handover::{
             self,
@@ -75,7 +62,6 @@ use crate::{
         },
         interrupt::Wake,
         line::Line,
-        platform::PlatformDriver,
         ratelimit::LineLimit, //
     },
     settings::{
@@ -116,43 +102,59 @@ pub(crate) struct Lab<'bound> {
     hard: Flag,
     deferred: Atomic<u64>,
     states: States<'bound>,
-    kind: Kind,
+    kind: Kind<'bound>,
 }
 
 /// What a device is, apart from its settings.
 #[derive(Clone, Copy)]
-struct Kind {
+pub(crate) struct Kind<'bound> {
     /// Whether something is to be allocated at probe.
-    at_probe: bool,
-    /// Whether it does DMA itself.
-    does_dma: bool,
+    pub(crate) at_probe: bool,
+    /// The name of its controller, where that is a device.
+    pub(crate) controller: Option<&'bound CStr>,
+    /// The device that does DMA for it, or why there is none.
+    pub(crate) dma: Result<BoundDevice<'bound>, &'static str>,
 }
 
-impl Kind {
+impl<'bound> Kind<'bound> {
     /// Returns what methods say of a request for such a device.
-    fn check(self) -> impl Fn(Method, &Request) -> Result<(), Objection> {
-        move |method, request| method.check_for(self.does_dma, request)
+    fn check(self) -> impl Fn(Method, &Request) -> Result<(), Objection> + 'bound {
+        move |method, request| method.check_for(self.dma.err(), request)
+    }
+
+    /// Checks settings for `dev`, which is of this kind, and logs what a cycle passes over. Sleeps.
+    pub(crate) fn plan(self, dev: BoundDevice<'_>, settings: Settings) -> Result<Plan, Invalid> {
+        Plan::new(settings, self.check(), |invalid| {
+            dev_info!(dev, "cycle: passed over, as {invalid}\n")
+        })
     }
 }
 
-impl<'bound> Lab<'bound> {
-    /// Prepares a lab for `dev`: what else its node says is read here. Sleeps.
-    fn new(
-        dev: BoundDevice<'bound>,
-        debounce: Delta,
-        kind: Kind,
-    ) -> Result<impl PinInit<Self, Error> + 'bound> {
-        let node = Node(dev);
-        let settings = node.settings()?;
-        let label = node.label()?;
+/// What is to become of a device.
+pub(crate) struct Asked<'bound> {
+    pub(crate) kind: Kind<'bound>,
+    /// How long edges after an edge are bounces.
+    pub(crate) debounce: Delta,
+    /// The label, where it has one.
+    pub(crate) label: Option<KVec<u8>>,
+    pub(crate) plan: Plan,
+}
 
-        let states = States::new(dev)?;
-        let plan = Plan::new(settings, kind.check(), |invalid| {
-            dev_info!(dev, "cycle: passed over, as {invalid}\n")
-        })
-        .map_err(|invalid| {
-            node.refuse_settings(&settings, &invalid);
-            invalid.errno()
+impl<'bound> Lab<'bound> {
+    /// Prepares a lab for `dev`. Sleeps. Returns `ENOMEM`.
+    pub(crate) fn new(
+        dev: BoundDevice<'bound>,
+        asked: Asked<'bound>,
+    ) -> Result<impl PinInit<Self, Error> + 'bound> {
+        let Asked {
+            kind,
+            debounce,
+            label,
+            plan,
+        } = asked;
+        let states = States::new(Devices {
+            own: dev,
+            dma: kind.dma.unwrap_or(dev),
         })?;
 
         let (publisher, taker) = handover::new()?;
@@ -223,9 +225,14 @@ impl<'bound> Lab<'bound> {
         });
     }
 
-    /// Returns the name of the device that does DMA for this one, where that is another.
-    pub(crate) fn controller<'a>(&self, dev: BoundDevice<'a>) -> Option<&'a CStr> {
-        (!self.kind.does_dma).then(|| dev.controller()).flatten()
+    /// Returns the device that does DMA, the same or another.
+    pub(crate) fn dma_device(&self, dev: BoundDevice<'bound>) -> BoundDevice<'bound> {
+        self.kind.dma.unwrap_or(dev)
+    }
+
+    /// Returns the name of the device's controller, where that is a device.
+    pub(crate) fn controller(&self) -> Option<&'bound CStr> {
+        self.kind.controller
     }
 
     /// Does something under the lock, during which the hard half allocates nothing. Sleeps.
@@ -367,61 +374,6 @@ impl Driver for Alloclab {
 
     fn unbind(lab: &Lab<'_>, dev: BoundDevice<'_>) {
         lab.clear(dev);
-    }
-}
-
-/// The buttons.
-impl PlatformDriver for Alloclab {
-    const OF_ID_TABLE: of::IdTable<()> = BUTTONS;
-    const DMA_MASK: DmaMask = DmaMask::new::<32>();
-    const OWN_DEVICE: &'static str = "the button without a line";
-
-    type Load = Preload;
-
-    fn load() -> Result<Preload> {
-        Preload::new()
-    }
-
-    fn without_files(e: Error) {
-        let errno = Errno(e);
-        if e == ENODEV || e == EPERM {
-            pr_info!("no debugfs ({errno}): the button works without its files\n");
-        } else {
-            pr_err!("debugfs: the directory cannot be made: {errno}\n");
-        }
-        if params::button() {
-            pr_warn!("without debugfs, nothing can press a button that has no line\n");
-        }
-    }
-
-    fn wants_own_device() -> bool {
-        params::button()
-    }
-
-    fn probe<'bound>(
-        dev: BoundDevice<'bound>,
-    ) -> Result<impl PinInit<Lab<'bound>, Error> + 'bound> {
-        let node = Node(dev);
-        let kind = Kind {
-            at_probe: node.at_probe()?,
-            does_dma: true,
-        };
-        Lab::new(dev, node.debounce()?, kind)
-    }
-}
-
-/// Devices without a button, which have something allocated at probe.
-impl ClientDriver for Alloclab {
-    const OF_ID_TABLE: of::IdTable<()> = PROBES;
-
-    fn probe<'bound>(
-        dev: BoundDevice<'bound>,
-    ) -> Result<impl PinInit<Lab<'bound>, Error> + 'bound> {
-        let kind = Kind {
-            at_probe: true,
-            does_dma: false,
-        };
-        Lab::new(dev, DEFAULT_DEBOUNCE, kind)
     }
 }
 

@@ -49,6 +49,7 @@ mod table;
 mod prelude {
     pub(super) use super::{
         Allocate,
+        Devices,
         Particulars,
         Request,
         Rules,
@@ -187,6 +188,15 @@ pub(crate) struct Rules {
     pub(crate) sleeps: Option<&'static str>,
 }
 
+/// The devices for which a method may allocate.
+#[derive(Clone, Copy)]
+pub(crate) struct Devices<'bound> {
+    /// The one that is driven.
+    pub(crate) own: BoundDevice<'bound>,
+    /// The one that does DMA: the same, or another.
+    pub(crate) dma: BoundDevice<'bound>,
+}
+
 /// Why a request is refused before it is tried.
 #[derive(Clone, Copy)]
 pub(crate) enum Objection {
@@ -202,8 +212,8 @@ pub(crate) enum Objection {
     Together(&'static str),
     /// It must not run in the interrupt itself.
     Sleeps(&'static str),
-    /// The device does no DMA.
-    NoDma,
+    /// Nothing does DMA for the device, for this reason.
+    NoDma(&'static str),
 }
 
 impl Objection {
@@ -213,7 +223,7 @@ impl Objection {
     /// so does DMA, as some method does without.
     pub(crate) fn rank(&self) -> (u8, usize) {
         match self {
-            Self::Word(_) | Self::NoDma => (0, 0),
+            Self::Word(_) | Self::NoDma(_) => (0, 0),
             Self::Size { largest, .. } => (1, *largest),
             Self::Together(_) => (2, 0),
             Self::Sleeps(_) => (3, 0),
@@ -408,7 +418,7 @@ pub(crate) trait AllocateFrom {
     type Allocation<'bound>: Allocation;
 
     /// Makes the state for a device. Sleeps.
-    fn setup(dev: BoundDevice<'_>) -> Result<Self::State<'_>>;
+    fn setup(devices: Devices<'_>) -> Result<Self::State<'_>>;
 
     /// As [`Allocate::check`].
     fn check(request: &Request) -> Result<(), Objection> {
@@ -428,7 +438,7 @@ impl<M: Allocate> AllocateFrom for M {
     type State<'bound> = ();
     type Allocation<'bound> = M::Allocation;
 
-    fn setup(_dev: BoundDevice<'_>) -> Result {
+    fn setup(_devices: Devices<'_>) -> Result {
         Ok(())
     }
 
@@ -566,12 +576,16 @@ impl Method {
         all.find(|method| method.name().as_bytes() == name)
     }
 
-    /// Refuses what it cannot do for a device that does DMA, or for one that does not.
-    pub(crate) fn check_for(self, does_dma: bool, request: &Request) -> Result<(), Objection> {
-        if self.rules().dma && !does_dma {
-            return Err(Objection::NoDma);
+    /// Refuses what it cannot do for a device, for which nothing does DMA if there is a reason.
+    pub(crate) fn check_for(
+        self,
+        no_dma: Option<&'static str>,
+        request: &Request,
+    ) -> Result<(), Objection> {
+        match no_dma {
+            Some(why) if self.rules().dma => Err(Objection::NoDma(why)),
+            _ => self.check(request),
         }
-        self.check(request)
     }
 
     /// Returns its place in the table.

@@ -15,6 +15,7 @@ use kernel::{
 };
 
 use crate::{
+    button::DEFAULT_DEBOUNCE,
     method::Objection,
     rust::{
         bound::BoundDevice,
@@ -51,9 +52,6 @@ pub(crate) const PROBES: of::IdTable<()> = &PROBE_OF_TABLE;
 
 /// The longest label, in bytes.
 const LABEL_BYTES: usize = 64;
-
-/// As in gpio-keys.
-pub(crate) const DEFAULT_DEBOUNCE: Delta = Delta::from_millis(5);
 
 /// The properties of a device's node, each optional; what is wrong with one is logged.
 pub(crate) struct Node<'a>(pub(crate) BoundDevice<'a>);
@@ -169,7 +167,7 @@ impl Node<'_> {
                 }
                 Objection::Sleeps(_) => self.refuse(c_str!("alloclab,context"), context, invalid),
                 Objection::Size { .. } => self.refuse(c_str!("alloclab,size"), size, invalid),
-                Objection::NoDma => self.refuse(c_str!("alloclab,method"), selection, invalid),
+                Objection::NoDma(_) => self.refuse(c_str!("alloclab,method"), selection, invalid),
             },
             _ => self.refuse(c_str!("alloclab,size"), size, invalid),
         }

@@ -261,8 +261,8 @@ fn show_objection(
         Objection::Sleeps(reason) => {
             f.write_fmt(fmt!(" is not for hard interrupt context: {reason}"))
         }
-        Objection::NoDma => {
-            f.write_str(" is for a device that does DMA itself, and this one leaves it to another")
+        Objection::NoDma(why) => {
+            f.write_fmt(fmt!(" is for a device that does DMA itself, and {why}"))
         }
     }
 }

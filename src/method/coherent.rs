@@ -31,8 +31,8 @@ impl AllocateFrom for Coherent {
     type State<'bound> = BoundDevice<'bound>;
     type Allocation<'bound> = Shared<CoherentBuffer<'bound>>;
 
-    fn setup(dev: BoundDevice<'_>) -> Result<BoundDevice<'_>> {
-        Ok(dev)
+    fn setup(devices: Devices<'_>) -> Result<BoundDevice<'_>> {
+        Ok(devices.dma)
     }
 
     fn alloc<'bound>(

@@ -43,8 +43,8 @@ impl AllocateFrom for Devm {
     type State<'bound> = BoundDevice<'bound>;
     type Allocation<'bound> = DevmBlock<'bound>;
 
-    fn setup(dev: BoundDevice<'_>) -> Result<BoundDevice<'_>> {
-        Ok(dev)
+    fn setup(devices: Devices<'_>) -> Result<BoundDevice<'_>> {
+        Ok(devices.own)
     }
 
     fn alloc<'bound>(

@@ -13,7 +13,6 @@ use super::{
     AllocateFrom, //
 };
 use crate::rust::{
-    bound::BoundDevice,
     dma::ShownDmaAddress,
     dma_pool,
     limits::Limit, //
@@ -31,8 +30,8 @@ impl AllocateFrom for Dmapool {
     type State<'bound> = Arc<dma_pool::DmaPool<'bound>>;
     type Allocation<'bound> = dma_pool::DmaBlock<'bound>;
 
-    fn setup(dev: BoundDevice<'_>) -> Result<Self::State<'_>> {
-        dma_pool::DmaPool::new(c_str!("alloclab"), dev, BLOCKS)
+    fn setup(devices: Devices<'_>) -> Result<Self::State<'_>> {
+        dma_pool::DmaPool::new(c_str!("alloclab"), devices.dma, BLOCKS)
     }
 
     fn alloc<'bound>(

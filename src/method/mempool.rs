@@ -12,7 +12,6 @@ use super::{
     AllocateFrom, //
 };
 use crate::rust::{
-    bound::BoundDevice,
     limits::Limit,
     mempool, //
 };
@@ -40,7 +39,7 @@ impl AllocateFrom for Mempool {
     type State<'bound> = Arc<mempool::Pool>;
     type Allocation<'bound> = mempool::Element;
 
-    fn setup(_dev: BoundDevice<'_>) -> Result<Self::State<'_>> {
+    fn setup(_devices: Devices<'_>) -> Result<Self::State<'_>> {
         mempool::Pool::new(ELEMENT_BYTES, RESERVE)
     }
 

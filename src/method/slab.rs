@@ -13,7 +13,6 @@ use super::{
     AllocateFrom, //
 };
 use crate::rust::{
-    bound::BoundDevice,
     limits::Limit,
     slab::{
         self,
@@ -54,8 +53,11 @@ impl AllocateFrom for Slab {
     type State<'bound> = Arc<slab::Cache<Filled>>;
     type Allocation<'bound> = slab::Object<Filled>;
 
-    fn setup(dev: BoundDevice<'_>) -> Result<Self::State<'_>> {
-        slab::Cache::new(CString::try_from_fmt(fmt!("alloclab-{}", dev.name()))?)
+    fn setup(devices: Devices<'_>) -> Result<Self::State<'_>> {
+        slab::Cache::new(CString::try_from_fmt(fmt!(
+            "alloclab-{}",
+            devices.own.name()
+        ))?)
     }
 
     fn alloc<'bound>(

@@ -71,9 +71,9 @@ macro_rules! dispatch {
 
         impl<'bound> States<'bound> {
             /// Makes the states of all methods. Sleeps.
-            pub(crate) fn new(dev: BoundDevice<'bound>) -> Result<Self> {
+            pub(crate) fn new(devices: Devices<'bound>) -> Result<Self> {
                 Ok(Self {
-                    $($file: <$file::$method as AllocateFrom>::setup(dev)?,)*
+                    $($file: <$file::$method as AllocateFrom>::setup(devices)?,)*
                 })
             }
 

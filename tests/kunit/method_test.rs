@@ -17,6 +17,7 @@ use crate::{
         Allocation,
         AnyAllocation,
         Context,
+        Devices,
         Method,
         Reason,
         Request,
@@ -44,7 +45,8 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(device: &'a TestDevice) -> Result<Self> {
-        let states = States::new(device.bound())?;
+        let dev = device.bound();
+        let states = States::new(Devices { own: dev, dma: dev })?;
         Ok(Self { states })
     }
 

@@ -16,6 +16,7 @@ use crate::{
         Allocation,
         AnyAllocation,
         Context,
+        Devices,
         Ended,
         Method,
         Reason,
@@ -39,6 +40,12 @@ fn request(size: usize) -> Request {
         gfp: Gfp::KERNEL,
         context: Context::Thread,
     }
+}
+
+/// What the methods need for the test's device.
+fn states(device: &TestDevice) -> Result<States<'_>> {
+    let dev = device.bound();
+    States::new(Devices { own: dev, dma: dev })
 }
 
 /// Allocates with a method for the test's device.
@@ -127,7 +134,7 @@ mod tests {
     #[test]
     fn krealloc_tells_its_steps() -> Result {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
-        let states = States::new(device.bound())?;
+        let states = states(&device)?;
         let held = alloc(&states, Method::Krealloc, &request(1000))?;
 
         let lines = remarks(&held)?;
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn kvmalloc_tells_what_it_got() -> Result {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
-        let states = States::new(device.bound())?;
+        let states = states(&device)?;
 
         for (size, line) in [
             (100, c_str!("got kmalloc memory")),
@@ -194,7 +201,7 @@ mod tests {
     #[test]
     fn list_is_in_order() -> Result {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
-        let states = States::new(device.bound())?;
+        let states = states(&device)?;
         let size = Method::List.rules().default_size;
         let names = ["kmalloc with KERNEL", "kmalloc with ATOMIC", "vmalloc"];
 
@@ -220,7 +227,7 @@ mod tests {
     #[test]
     fn longest_list_is_freed_without_recursion() -> Result {
         let device = TestDevice::new(c_str!("alloclab-test"))?;
-        let states = States::new(device.bound())?;
+        let states = states(&device)?;
         let size = Method::List.rules().limit.bytes();
         let held = alloc(&states, Method::List, &request(size))?;
         assert_eq!(held.facts().size, size);
@@ -235,7 +242,7 @@ mod tests {
 
         let before = free_bytes();
         let device = TestDevice::new(c_str!("alloclab-test"))?;
-        let states = States::new(device.bound())?;
+        let states = states(&device)?;
         for _ in 0..BLOCKS {
             let mut held = alloc(&states, Method::Devm, &request(BLOCK_BYTES))?;
             assert!(held.end(Reason::Unbind) == Ended::Left);
@@ -256,7 +263,7 @@ mod tests {
         const BLOCK_BYTES: usize = 1 << 20;
 
         let device = TestDevice::new(c_str!("alloclab-test"))?;
-        let states = States::new(device.bound())?;
+        let states = states(&device)?;
         let before = free_bytes();
         for _ in 0..64 {
             let mut held = alloc(&states, Method::Devm, &request(BLOCK_BYTES))?;

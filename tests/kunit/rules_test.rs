@@ -71,11 +71,11 @@ mod tests {
                 gfp: Gfp::KERNEL,
                 context: Context::Thread,
             };
-            assert!(method.check_for(true, &request).is_ok());
-            match method.check_for(false, &request) {
+            assert!(method.check_for(None, &request).is_ok());
+            match method.check_for(Some("it does not"), &request) {
                 Ok(()) => {}
                 Err(objection) => {
-                    assert!(matches!(objection, Objection::NoDma));
+                    assert!(matches!(objection, Objection::NoDma("it does not")));
                     let refusal = Invalid::Refused(*method, objection);
                     assert_eq!(refusal.errno(), EINVAL);
                     let text = CString::try_from_fmt(fmt!("{refusal}"))?;

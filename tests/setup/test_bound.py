@@ -62,9 +62,9 @@ def change(tree, **done):
     """Have the driver call `keep` in its probe."""
     lab = tree.directory / "src/lab.rs"
     text = lab.read_text(encoding="utf-8")
-    asked = "let states = States::new(dev)?;\n"
+    asked = "let states = States::new("
     assert text.count(asked) == 1
-    lab.write_text(text.replace(asked, asked + "keep(dev)?;\n") + KEPT.format(**done),
+    lab.write_text(text.replace(asked, "keep(dev)?;\n" + asked) + KEPT.format(**done),
                    encoding="utf-8")
 
 
