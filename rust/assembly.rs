@@ -5,6 +5,12 @@
 //! It owns the order in which a device is put together and taken apart.
 
 use kernel::{
+    bindings,
+    device::{
+        Bound,
+        Device, //
+    },
+    ffi::c_void,
     irq::IrqRequest,
     of,
     prelude::*,
@@ -101,6 +107,42 @@ pub(super) unsafe fn bind_client<T: ClientDriver>(dev: BoundDevice<'_>) -> Resul
     }
     // SAFETY: By the safety requirements of this function.
     unsafe { Assembly::new(dev, T::probe(dev)?, None) }
+}
+
+/// Makes what C keeps for a device until [`drop_raw`]; what is wrong is logged. Sleeps.
+///
+/// # Safety
+///
+/// `dev` must be about to be bound to a driver. If this returns a pointer, `drop_raw` must be
+/// called with it, before the device is unbound and from any thread.
+pub(super) unsafe fn into_raw<T: Driver>(
+    dev: *mut bindings::device,
+    make: unsafe fn(BoundDevice<'static>) -> Result<Assembly<'static, T>>,
+) -> Result<*mut c_void> {
+    // CAST: `Device` is a transparent wrapper of `struct device`.
+    // SAFETY: The device is bound for as long as the reference is used: by the safety requirements,
+    // what is made of it is dropped before that ends.
+    let dev = BoundDevice::new(unsafe { &*dev.cast::<Device<Bound>>() });
+
+    // Only when there is memory for it to lie in: what fails late was never bound.
+    let room = KBox::<Assembly<'static, T>>::new_uninit(GFP_KERNEL)?;
+    // SAFETY: By the safety requirements, `drop_raw` drops it in time.
+    Ok(KBox::into_raw(room.write(unsafe { make(dev) }?)).cast())
+}
+
+/// Drops what C has kept. Sleeps.
+///
+/// # Safety
+///
+/// `data` must be what [`into_raw`] has made, and nobody may use it any more.
+pub(super) unsafe fn drop_raw<T: Driver>(data: *mut c_void) {
+    /// It may be dropped from another thread than it was made by.
+    fn drop_anywhere<D: Send>(data: D) {
+        drop(data);
+    }
+    // SAFETY: By the safety requirements, it is from `into_raw`, and it is ours. The type has no
+    // lifetime that C could keep.
+    drop_anywhere(unsafe { KBox::from_raw(data.cast::<Assembly<'static, T>>()) });
 }
 
 impl<T: Driver> Halves for Arc<Attached<'_, T>> {

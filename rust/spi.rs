@@ -8,11 +8,10 @@ use core::marker::PhantomData;
 
 use kernel::{
     bindings,
-    device::{
-        Bound,
-        Device, //
+    error::{
+        from_result,
+        to_result, //
     },
-    error::to_result,
     ffi::{
         c_int,
         c_void, //
@@ -23,10 +22,10 @@ use kernel::{
 use super::{
     assembly::{
         bind_client,
-        Assembly,
+        drop_raw,
+        into_raw,
         ClientDriver, //
     },
-    bound::BoundDevice,
     errno::Errno,
     helpers,
     platform::Buses, //
@@ -40,10 +39,6 @@ use super::{
 /// Where the kernel has SPI, the driver is registered, and nobody else unregisters it.
 pub(crate) struct SpiBus<T>(PhantomData<fn() -> T>);
 
-/// The data of a device: the type has no lifetime that C could keep. `remove` drops it, with the
-/// device still bound.
-type Data<T> = Assembly<'static, T>;
-
 /// Makes the data of a device. Sleeps.
 ///
 /// # Safety
@@ -54,25 +49,11 @@ unsafe extern "C" fn probe<T: ClientDriver>(
     dev: *mut bindings::device,
     data: *mut *mut c_void,
 ) -> c_int {
-    // CAST: `Device` is a transparent wrapper of `struct device`.
-    // SAFETY: The device is bound for as long as the reference is used: by the safety requirements,
-    // what is made of it is dropped before that ends.
-    let dev = BoundDevice::new(unsafe { &*dev.cast::<Device<Bound>>() });
-
-    let made = || -> Result<KBox<Data<T>>> {
-        // Only when there is memory for it to lie in: what fails late was never bound.
-        let room = KBox::<Data<T>>::new_uninit(GFP_KERNEL)?;
-        // SAFETY: By the safety requirements, `remove` drops it in time.
-        Ok(room.write(unsafe { bind_client(dev) }?))
-    };
-    match made() {
-        Ok(made) => {
-            // SAFETY: By the safety requirements, `data` may be written.
-            unsafe { *data = KBox::into_raw(made).cast() };
-            0
-        }
-        Err(e) => e.to_errno(),
-    }
+    // SAFETY: By the safety requirements.
+    from_result(|| unsafe {
+        *data = into_raw::<T>(dev, bind_client)?;
+        Ok(0)
+    })
 }
 
 /// Drops the data of a device. Sleeps.
@@ -81,12 +62,8 @@ unsafe extern "C" fn probe<T: ClientDriver>(
 ///
 /// `data` must be what `probe` has made of this device, and nobody may use it any more.
 unsafe extern "C" fn remove<T: ClientDriver>(data: *mut c_void) {
-    /// It may be dropped from another thread than it was made by.
-    fn drop_anywhere<D: Send>(data: D) {
-        drop(data);
-    }
-    // SAFETY: By the safety requirements, it is from `probe`, and it is ours.
-    drop_anywhere(unsafe { KBox::from_raw(data.cast::<Data<T>>()) });
+    // SAFETY: By the safety requirements.
+    unsafe { drop_raw::<T>(data) };
 }
 
 impl<T: ClientDriver> Buses for SpiBus<T> {
