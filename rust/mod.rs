@@ -42,3 +42,5 @@ pub(crate) mod schedule;
 pub(crate) mod share;
 pub(crate) mod slab;
 pub(crate) mod spi;
+#[cfg(usb)]
+pub(crate) mod usb;

@@ -6,10 +6,17 @@
 
 use kernel::{
     bindings,
+    str::CStr,
     types::Opaque, //
 };
 
 use super::flag::Flag;
+
+/// The name of the module, as it stands before what it logs.
+pub(crate) const NAME: &CStr = match CStr::from_bytes_with_nul(crate::__LOG_PREFIX) {
+    Ok(name) => name,
+    Err(_) => panic!("a name is terminated"),
+};
 
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {

@@ -17,7 +17,7 @@ clean_clone() {
 	flock -n "$lock" ||
 		die "this clone is in use: $(cat out/owner 2>/dev/null); end that first."
 	check_owner
-	rm -rf out alloclab.ko rust-project.json user/target
+	rm -rf out alloclab.ko alloclab_usb.ko rust-project.json user/target
 	find . -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.rmeta' -o -name '*.dtb' \
 		-o -name '*.dtbo' -o -name '.*.d' -o -name modules.order \

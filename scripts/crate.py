@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """make rust-analyzer and make doc: what a language server and rustdoc need to know of our crates.
 
-Both take it from how the kernel's make has compiled alloclab.rs. Runs in the build root.
+Both take it from how the kernel's make has compiled the modules. Runs in the build root.
 """
 
 import argparse
@@ -19,21 +19,24 @@ from guest.row import CLONE, Row, RowError
 
 PROJECT = CLONE / "rust-project.json"
 # The crate roots of this tree, and where their modules are besides.
-ROOTS = ["src/alloclab.rs", "tests/kunit/alloclab_kunit.rs", "tests/bench/alloclab_pairs.rs"]
+ROOTS = ["src/alloclab.rs", "src/alloclab_usb.rs", "tests/kunit/alloclab_kunit.rs",
+         "tests/bench/alloclab_pairs.rs"]
+# What only the compilation of a root has: its flags in Kbuild.
+CFG = {"src/alloclab_usb.rs": ["usb"]}
 SHARED = [CLONE / "src", CLONE / "rust"]
 LINK = re.compile(r'(<a href=")srctree/([^"#]+)')
 
 
 class Compiled:
-    """How alloclab.rs was compiled in a directory that the kernel's make has built in."""
+    """How a module's root was compiled in a directory that the kernel's make has built in."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, name="alloclab"):
         self.directory = directory
-        path = directory / "src/.alloclab.o.cmd"
+        path = directory / f"src/.{name}.o.cmd"
         try:
             line = path.read_text(encoding="utf-8").splitlines()[0]
         except OSError as error:
-            raise RowError(f"{directory}: alloclab.rs was not compiled there: {error}") from error
+            raise RowError(f"{directory}: {name}.rs was not compiled there: {error}") from error
         text = line.partition(" := ")[2].replace("$$", "$").replace("$(pound)", "#")
         lexer = shlex.shlex(text, posix=True, punctuation_chars=";")
         lexer.whitespace_split = True
@@ -85,7 +88,8 @@ def make_project(row):
         project["crates"].append({
             "display_name": root.stem, "root_module": str(root), "is_workspace_member": True,
             "deps": [{"crate": numbers[crate], "name": crate} for crate in needed],
-            "cfg": compiled.values("--cfg"), "edition": compiled.values("--edition")[0],
+            "cfg": compiled.values("--cfg") + CFG.get(name, []),
+            "edition": compiled.values("--edition")[0],
             "env": {"RUST_MODFILE": "This is only for rust-analyzer"},
             "source": {"include_dirs": sorted({str(root.parent), *map(str, SHARED)}),
                        "exclude_dirs": []}})
@@ -95,23 +99,26 @@ def make_project(row):
     print(f"rust-project.json is for {row.release}")
 
 
-def document(row, built, out):
-    """Have rustdoc read src/ and rust/ as they were compiled in a directory."""
-    compiled = Compiled(built)
+def document(row, built, out, name):
+    """Have rustdoc read a module's root, and what it has of src/ and rust/, as it was compiled in a
+    directory.
+    """
+    compiled = Compiled(built, name)
     # What is said of the compiler's output, some kernels with the crate's name, is not for rustdoc.
     arguments = [word for before, word in zip(["", *compiled.arguments], compiled.arguments)
                  if not {before, word} & {"--out-dir", "--crate-name"}
                  and not word.startswith("--emit")]
-    shutil.rmtree(out, ignore_errors=True)
-    subprocess.run(["rustdoc", *arguments, "--crate-name", "alloclab", "--document-private-items",
-                    "-Dwarnings", "--out-dir", out, CLONE / ROOTS[0]], cwd=built, check=True,
+    shutil.rmtree(out / name, ignore_errors=True)
+    subprocess.run(["rustdoc", *arguments, "--crate-name", name, "--document-private-items",
+                    "-Dwarnings", "--out-dir", out, CLONE / f"src/{name}.rs"],
+                   cwd=built, check=True,
                    env={**os.environ, **compiled.environment, "RUSTC_BOOTSTRAP": "1"})
     # Links to the kernel's source, as the kernel's own make has them.
-    for path in out.glob("alloclab/**/*.html"):
+    for path in out.glob(f"{name}/**/*.html"):
         text = path.read_text(encoding="utf-8")
-        for _, name in LINK.findall(text):
-            if not (row.source / name).exists():
-                raise RowError(f"{path.relative_to(out)}: the kernel's source has no {name}")
+        for _, header in LINK.findall(text):
+            if not (row.source / header).exists():
+                raise RowError(f"{path.relative_to(out)}: the kernel's source has no {header}")
         path.write_text(LINK.sub(rf"\g<1>{row.source}/\2", text), encoding="utf-8")
 
 
@@ -120,15 +127,19 @@ def main():
     parser = argparse.ArgumentParser(description="What make rust-analyzer and make doc do.")
     parser.add_argument("task", choices=["rust-analyzer", "doc"])
     parser.add_argument("row", help="a row of scripts/kernel/table")
-    parser.add_argument("--built", type=Path, help="where alloclab.rs was compiled for the row")
+    parser.add_argument("--built", type=Path, help="where the modules were compiled for the row")
     parser.add_argument("--out", type=Path, default=CLONE / "out/doc", help="where the pages go")
     arguments = parser.parse_args()
     row = Row.find(arguments.row)
     if arguments.task == "rust-analyzer":
         make_project(row)
     else:
-        document(row, arguments.built or CLONE / "out/build" / row.name, arguments.out)
-        print(f"{arguments.out.relative_to(CLONE)}/alloclab/index.html")
+        built = arguments.built or CLONE / "out/build" / row.name
+        for name in ("alloclab", "alloclab_usb"):
+            # Not every kernel has the second.
+            if name == "alloclab" or (built / f"src/.{name}.o.cmd").is_file():
+                document(row, built, arguments.out, name)
+                print(f"{arguments.out.relative_to(CLONE)}/{name}/index.html")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import re
 import signal
 import sys
 import time
+from typing import NamedTuple, Sequence
 
 from guest.command import command_files
 from guest.devicetree import TreeError
@@ -23,13 +24,32 @@ from guest.guest import Guest, GuestError, interrupted
 from guest.row import CLONE, Row, RowError
 
 OUT = CLONE / "out/demo"
-DEBUGFS = "/sys/kernel/debug/alloclab"
-# The bus of a device -> the modules that drive its controller, beside an overlay in dts/.
-BUSES = {"i2c": ["i2c-gpio"], "spi": ["gpio-sim", "spi-gpio"]}
 # The two that do the same, and what /proc/vmallocinfo shows of each.
 BY_ADDRESS, BY_NAME = "vmalloc", "raw_vmalloc"
 WHY = (f"{BY_ADDRESS} is the kernel's VBox: the kernel's own helper is the caller, and only the "
        f"address finds it; {BY_NAME} is called from the module, which the line names")
+
+
+class Bus(NamedTuple):
+    """Where the device is: the button's, or one in its place, which has something at probe."""
+
+    what: str
+    overlay: str                        # in dts/
+    modules: Sequence[str] = ()         # what drives its controller
+    ours: str = "alloclab"              # the module that drives the device
+    plugged: Sequence[str] = ()         # what QEMU has in the machine for it
+    tell: str = ":"                     # how the driver is told of the device
+
+
+BUSES = {
+    "": Bus("button on the PL061", "virt-pl061.dtso"),
+    "i2c": Bus("a device on an I2C bus", "virt-i2c.dtso", ["i2c-gpio"]),
+    "spi": Bus("a device on an SPI bus", "virt-spi.dtso", ["gpio-sim", "spi-gpio"]),
+    # A tablet of QEMU's, by its vendor and product.
+    "usb": Bus("a USB device", "virt-pl061.dtso", ["xhci-pci"], "alloclab_usb",
+               ["qemu-xhci,id=xhci", "usb-tablet,bus=xhci.0"],
+               "echo 0627 0001 >/sys/bus/usb/drivers/alloclab_usb/new_id"),
+}
 
 
 class Demo:
@@ -37,16 +57,23 @@ class Demo:
 
     def __init__(self, row, bus):
         self.row = row
-        self.bus = bus
+        self.has_button = not bus
+        self.bus = BUSES[bus]
+        self.ours = self.bus.ours
         # What two of them need is loaded once.
         self.modules = list(dict.fromkeys(
-            path for module in BUSES.get(bus, []) for path in row.modules(module)))
+            path for module in self.bus.modules for path in row.modules(module)))
         self.start = time.monotonic()
         self.guest = None
         self.shown = 0
         self.device = None
         self.held = {}      # method -> vmallocinfo lines seen while it was held
         self.problems = []
+
+    @property
+    def files(self):
+        """The directory of the device's files."""
+        return f"/sys/kernel/debug/{self.ours}/{self.device}"
 
     def seconds(self):
         """Seconds since the run began."""
@@ -74,7 +101,7 @@ class Demo:
     def show_log(self, end):
         """Show the lines about the driver up to line number `end`."""
         for line in self.guest.log.lines()[self.shown:end]:
-            if line.startswith(("alloclab ", "alloclab: ")):
+            if line.startswith((f"{self.ours} ", f"{self.ours}: ")):
                 self.show(line)
         self.shown = end
 
@@ -94,32 +121,32 @@ class Demo:
         return version[1], not (same and named)
 
     def load(self):
-        """Load the module and wait until the button is ready."""
-        self.step("insmod alloclab.ko")
+        """Load the module and wait until the device is ready."""
+        self.step(f"insmod {self.ours}.ko")
         self.shown = len(self.guest.log)
-        self.guest.sh("insmod /root/alloclab.ko")
         for path in self.modules:
             self.guest.sh(f"insmod /root/{path.name}")
-        ready = PREFIX.match(self.wait(r"^alloclab \S+: ready: ").string)
+        self.guest.sh(f"insmod /root/{self.ours}.ko; {self.bus.tell}")
+        ready = PREFIX.match(self.wait(rf"^{self.ours} \S+: ready: ").string)
         self.device = ready["device"]
-        wired = ready["text"].startswith("ready: no line, ") if self.bus else \
-            READY.match(ready["text"])
+        wired = READY.match(ready["text"]) if self.has_button else \
+            ready["text"].startswith("ready: no line, ")
         self.expect(wired, f"not as specified: {ready.string}")
 
     def press(self):
         """Press once; return the event that came of it."""
-        if self.bus:
-            self.guest.sh(f"echo 1 >{DEBUGFS}/{self.device}/press")
-        else:
+        if self.has_button:
             self.guest.press()
-        line = self.wait(rf"^alloclab {re.escape(self.device)}: .*\(press \d+\)").string
+        else:
+            self.guest.sh(f"echo 1 >{self.files}/press")
+        line = self.wait(rf"^{self.ours} {re.escape(self.device)}: .*\(press \d+\)").string
         # With what some methods remark after it.
         self.show_log(self.guest.mark() - 1)
         event = Event.parse(line)
         if not event:
             raise GuestError(f"not as specified: {line}")
         if event.what == "allocated":
-            name = "alloclab" if event.method == BY_NAME else f"^0x{event.address}-"
+            name = self.ours if event.method == BY_NAME else f"^0x{event.address}-"
             seen = self.guest.run(f"grep {name} /proc/vmallocinfo").output
             for entry in seen.splitlines():
                 self.show(f"/proc/vmallocinfo: {entry}")
@@ -128,8 +155,8 @@ class Demo:
 
     def press_all(self, methods):
         """Press until every method of the cycle was carried out; return the presses."""
-        # On a bus the first one was allocated at probe.
-        wanted = (["allocated", "freed"] * len(methods))[bool(self.bus):]
+        # Without a button the first one was allocated at probe.
+        wanted = (["allocated", "freed"] * len(methods))[not self.has_button:]
         for presses, what in enumerate(wanted, 1):
             self.step(f"press {presses}")
             event = self.press()
@@ -147,13 +174,13 @@ class Demo:
             self.expect(len(entries) == 1, f"{method}: /proc/vmallocinfo has {entries}")
             for entry in entries:
                 self.show(f"{method}: {entry}")
-                self.expect(("[alloclab]" in entry) == (method == BY_NAME),
+                self.expect((f"[{self.ours}]" in entry) == (method == BY_NAME),
                             f"{method}: not the caller that was expected: {entry}")
         self.show(WHY)
 
     def stats(self):
         """The file `stats`, parsed."""
-        return parse_stats(self.guest.sh(f"cat {DEBUGFS}/{self.device}/stats"))
+        return parse_stats(self.guest.sh(f"cat {self.files}/stats"))
 
     def shown_entries(self):
         """The lines of /proc/vmallocinfo that were shown."""
@@ -168,7 +195,7 @@ class Demo:
         for entry in self.guest.sh("cat /proc/vmallocinfo").splitlines():
             # The same address with another caller is somebody else's by now; a caller whose
             # module is gone has no name.
-            if entry in self.shown_entries() or "[alloclab]" in entry or (
+            if entry in self.shown_entries() or f"[{self.ours}]" in entry or (
                     entry.split()[:2] in places and entry.split()[2].startswith("0x")):
                 self.show(f"still there: {entry}")
                 bytes_left += int(entry.split()[1])
@@ -176,19 +203,18 @@ class Demo:
 
     def run(self):
         """Do all of it; return the summary."""
-        what = f"a device on an {self.bus.upper()} bus" if self.bus else "button on the PL061"
-        self.step(f"boot {self.row.release} in QEMU, {what} of its virt machine")
-        files = {"root/alloclab.ko": self.row.product("alloclab.ko"), **command_files(self.row),
+        self.step(f"boot {self.row.release} in QEMU, {self.bus.what} of its virt machine")
+        ours = f"{self.ours}.ko"
+        files = {f"root/{ours}": self.row.product(ours), **command_files(self.row),
                  **{f"root/{path.name}": path for path in self.modules}}
-        with Guest(self.row, OUT / "serial.log", files=files, overlays=[
-                CLONE / f"dts/virt-{self.bus or 'pl061'}.dtso"]) as self.guest:
+        with Guest(self.row, OUT / "serial.log", files=files, devices=self.bus.plugged,
+                   overlays=[CLONE / "dts" / self.bus.overlay]) as self.guest:
             kernel, modified = self.banner()
             begin = len(self.guest.log)
             self.load()
-            methods, _ = parse_methods(
-                self.guest.sh(f"cat {DEBUGFS}/{self.device}/method"))
-            how = (f"presses by {DEBUGFS}/{self.device}/press" if self.bus else
-                   f"{2 * len(methods)} presses from the host")
+            methods, _ = parse_methods(self.guest.sh(f"cat {self.files}/method"))
+            how = (f"{2 * len(methods)} presses from the host" if self.has_button else
+                   f"presses by {self.files}/press")
             self.step(f"{how}: " + ", ".join(methods))
             presses = self.press_all(methods)
             self.compare()
@@ -196,8 +222,8 @@ class Demo:
                        for name, stats in self.stats()[1].items()}
             carried_out = {name: counts for name, counts in counted.items()
                            if any(counts.values())}
-            self.step("rmmod alloclab")
-            self.guest.sh("rmmod alloclab")
+            self.step(f"rmmod {self.ours}")
+            self.guest.sh(f"rmmod {self.ours}")
             log = self.guest.log_since(begin)
             leaked = self.left(log)
             self.check(methods, carried_out, log, presses, leaked)
@@ -219,7 +245,7 @@ class Demo:
                         f"{name}: {counts}")
             done = [event.what for event in events if event.method == name]
             self.expect(done == ["allocated", "freed"], f"{name}: the log says {done}")
-        self.expect(carried_out and presses == 2 * len(carried_out) - bool(self.bus),
+        self.expect(carried_out and presses == 2 * len(carried_out) - (not self.has_button),
                     f"{presses} presses for {len(carried_out)} methods")
         self.expect(self.held, "/proc/vmallocinfo has shown no allocation of the run")
         self.expect(leaked == 0, f"{leaked} bytes leaked")
@@ -229,7 +255,8 @@ def main():
     """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(description="The main job of `make demo`.")
     parser.add_argument("--kernel", default="debian", help="a row of scripts/kernel/table")
-    parser.add_argument("--bus", choices=BUSES, help="a device on this bus in place of the button")
+    parser.add_argument("--bus", default="", choices=[bus for bus in BUSES if bus],
+                        help="a device on this bus in place of the button")
     arguments = parser.parse_args()
     row = Row.find(arguments.kernel)
     OUT.mkdir(parents=True, exist_ok=True)

@@ -281,7 +281,7 @@ def check_properties(page, schema, probe, node):
 
 def check_parameters(page, params):
     """The module's parameters: name, type and default."""
-    types = {"bool": "bool", "ulong": "bytes"}
+    types = {"bool": "bool", "ulong": "bytes", "charp": "text"}
     code = [[name, types[kind], default] for name, kind, default in re.findall(
         r"^module_param\((\w+), (\w+), .*\);\nMODULE_PARM_DESC\(\1, \".*\(default: (.*)\)\"\);",
         read(params), re.M)]

@@ -28,8 +28,7 @@ build() {
 	mkdir -p "$OUT"
 	printf '%s\n' "$TREE $BUILD" >"$OUT/tree"
 	"${MAKE:-make}" -C "$TREE" M="$PWD" MO="$OUT" ${O:+O="$BUILD"} modules
-	cp -- "$OUT/alloclab.ko" .
-	say "alloclab.ko is for $(cat -- "$BUILD/include/config/kernel.release")"
+	take_modules "$OUT" "$(cat -- "$BUILD/include/config/kernel.release")"
 }
 
 case ${1:-} in
@@ -37,7 +36,7 @@ modules)
 	build
 	;;
 clean)
-	rm -f alloclab.ko
+	rm -f alloclab.ko alloclab_usb.ko
 	if [ -n "${MO:-}" ]; then
 		"${MAKE:-make}" -C "$TREE" M="$PWD" MO="$OUT" ${O:+O="$BUILD"} clean
 	else

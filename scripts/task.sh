@@ -158,19 +158,24 @@ build)
 	remarks "$row"
 	build "$row"
 	setup_summary
-	cp "out/build/$row/alloclab.ko" .
-	say "alloclab.ko is for $(modinfo -F vermagic alloclab.ko | cut -d ' ' -f 1)"
+	take_modules "out/build/$row" \
+		"$(modinfo -F vermagic "out/build/$row/alloclab.ko" | cut -d ' ' -f 1)"
 	;;
 demo)
 	case ${1:-} in
-	'' | i2c | spi) ;;
-	*) die "BUS=$1 is not valid: allowed are i2c and spi" ;;
+	'' | i2c | spi | usb) ;;
+	*) die "BUS=$1 is not valid: allowed are i2c, spi and usb" ;;
 	esac
 	remarks debian
 	begin_command
 	# What drives the controller of a bus.
 	[ -z "${1:-}" ] || scripts/kernel/kernel.sh modules debian >/dev/null
-	build debian
+	# With the module that it loads alone: the first run is to be short.
+	if [ "${1:-}" = usb ]; then
+		build debian
+	else
+		build debian ALLOCLAB_USB=n
+	fi
 	wait "$COMMAND"
 	setup_summary
 	scripts/demo.py ${1:+"--bus=$1"}

@@ -38,6 +38,7 @@ type AlloclabModule = rust::platform::Module<
     (
         rust::i2c::I2cBus<lab::Alloclab>,
         rust::spi::SpiBus<lab::Alloclab>,
+        rust::platform::UsbOfAnotherModule,
     ),
 >;
 

@@ -7,7 +7,6 @@
 //! is published in a hand-over, and withdrawn by whoever is about to change the toggle.
 
 use kernel::{
-    c_str,
     fmt,
     new_mutex,
     prelude::*,
@@ -62,6 +61,7 @@ use crate::{
         },
         interrupt::Wake,
         line::Line,
+        module,
         ratelimit::LineLimit, //
     },
     settings::{
@@ -325,7 +325,7 @@ impl PerDevice for Alloclab {
 }
 
 impl Driver for Alloclab {
-    const NAME: &'static CStr = c_str!("alloclab");
+    const NAME: &'static CStr = module::NAME;
     const FILES: &'static [File<Self>] = control::FILES;
 
     fn start<'bound>(lab: &Lab<'bound>, dev: BoundDevice<'bound>) -> Result {

@@ -567,7 +567,10 @@ impl<P: Particulars> Allocation for P {
     }
 }
 
+#[cfg(not(usb))]
 methods!();
+#[cfg(usb)]
+methods_for_usb!();
 
 impl Method {
     /// Returns the method with this name.

@@ -142,7 +142,8 @@ class Guests:
             log = f"{self.logs}.{self.count}-{boot.name}.serial.log"
             make = TerminalGuest if boot.terminal else self.make
             guest = make(self.row, log, overlays=boot.overlays, files=files, memory=boot.memory,
-                         cpus=boot.cpus, append=boot.append, firmware=boot.firmware)
+                         cpus=boot.cpus, append=boot.append, firmware=boot.firmware,
+                         devices=boot.devices)
             try:
                 guest.start()
             except GuestError as error:
@@ -190,6 +191,8 @@ def fixture_guests(request, group, row):
         sources = programs()
         if row.config().get("KUNIT") == "y":
             modules.append("alloclab_kunit")
+    if any(item.get_closest_marker("usb") for item in items):
+        modules.append("alloclab_usb")
     files = {f"root/{name}.ko": row.product(f"{name}.ko") for name in modules}
     for source in sources:
         program = program_for_guest(source, machine_of(row).tools)

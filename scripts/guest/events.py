@@ -9,7 +9,7 @@ ADDRESS = r"(?:[0-9a-f]{16}|[0-9a-f]{8})"
 DMA = r"0x[0-9a-f]{16}"
 # For what something was allocated, or was to be.
 WHY = r"(?:press (?P<press>\d+)|probe)"
-PREFIX = re.compile(r"^alloclab (?P<device>[^ :]+): (?P<text>.*)$")
+PREFIX = re.compile(r"^alloclab(?:_usb)? (?P<device>[^ ]+): (?P<text>.*)$")
 READY = re.compile(r"^ready: irq (?P<irq>\d+)(?P<nested> \(nested\))?, "
                    r"debounce (?P<debounce>\d+) ms, method (?P<method>\S+)$")
 ALLOCATED = re.compile(

@@ -40,7 +40,7 @@ class Guest:
     """A guest; a `with` statement starts it and ends QEMU in every case."""
 
     def __init__(self, row, log, *, overlays=(), files=None, memory=qemu.MEMORY_MB,
-                 cpus=qemu.CPUS, append="", firmware=False):
+                 cpus=qemu.CPUS, append="", firmware=False, devices=()):
         self.row = row
         self.log = Log(Path(log))
         self._overlays = list(overlays)
@@ -49,6 +49,7 @@ class Guest:
         self.cpus = cpus
         self._append = append
         self._firmware = firmware
+        self._devices = devices
         self._directory = None
         self._process = None
         self._channel = None
@@ -106,7 +107,7 @@ class Guest:
             {**self._files, "etc/channel": f"{machine_of(self.row).serial}1"},
             [qemu.to_file(self.log.path), "chardev:channel"], overlays=self._overlays,
             memory=self._memory, cpus=self.cpus, append=qemu.strict(self.row, self._append),
-            firmware=self._firmware)
+            firmware=self._firmware, devices=self._devices)
 
     def _channel_ends(self):
         """The sockets of the command channel: ours and QEMU's."""
@@ -264,6 +265,14 @@ class Guest:
             self._monitor.cmd(name, **arguments)
         except (QMPError, OSError, TimeoutError) as error:
             raise self._failure(f"{what}: {error}") from error
+
+    def plug(self, driver, name, **properties):
+        """Plug a device in, as QEMU calls it; it gets a name to be pulled by."""
+        self._command(f"plug {driver}", "device_add", driver=driver, id=name, **properties)
+
+    def pull(self, name):
+        """Pull a device out."""
+        self._command(f"pull {name}", "device_del", id=name)
 
     def physical(self, address, size):
         """The bytes of the guest's memory at a physical address, as QEMU sees them."""

@@ -19,12 +19,12 @@ def merged_tree(machine, overlays, directory, ports=2, memory=MEMORY_MB, cpus=CP
 
 
 def command_line(row, directory, init, files, ports, *, overlays=(), memory=MEMORY_MB, cpus=CPUS,
-                 append="", firmware=False):
+                 append="", firmware=False, devices=()):
     """QEMU with the kernel of a row; options may be added. What it reads is put in `directory`.
 
     `init` and `files` are as for initramfs.build(), `overlays` as for devicetree.merge(); `ports`
     are where the serial ports lead, the console first; the kernel is told `append`, too. With
-    `firmware`, that is what starts it.
+    `firmware`, that is what starts it. `devices` are plugged into the machine's buses.
     """
     machine = with_firmware(machine_of(row)) if firmware else machine_of(row)
     initrd = directory / "initrd"
@@ -35,6 +35,7 @@ def command_line(row, directory, init, files, ports, *, overlays=(), memory=MEMO
         tree = ["-dtb", str(merged)]
     # QEMU must not outlive who started it, however that ends.
     return ["setpriv", "--pdeathsig", "KILL", *machine.options(ports, memory, cpus), *tree,
+            *(word for device in devices for word in ("-device", device)),
             "-kernel", str(row.image), "-initrd", str(initrd), "-no-reboot",
             "-append", f"console={machine.serial}0 rdinit=/init panic=-1 {append}"]
 

@@ -134,7 +134,7 @@ add_module() {
 }
 
 # The kernel's own modules that tests load.
-MODULES=(gpio-sim i2c-gpio spi-gpio)
+MODULES=(gpio-sim i2c-gpio spi-gpio xhci-pci)
 
 stock_modules() { # DEB DIR
 	local tar=$2/all.tar name

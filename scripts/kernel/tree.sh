@@ -47,3 +47,16 @@ refuse_built_in_place() {
 		die "this clone holds what the kernel's make has built in place: 'make clean'" \
 			"removes it, and 'make KDIR=' builds in out/."
 }
+
+# take_modules DIR RELEASE: copies the modules that were built there into the clone.
+take_modules() {
+	local name
+
+	for name in alloclab.ko alloclab_usb.ko; do
+		rm -f "$name"
+		if [ -e "$1/$name" ]; then
+			cp -- "$1/$name" . || return
+			say "$name is for $2"
+		fi
+	done
+}

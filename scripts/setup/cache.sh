@@ -28,7 +28,7 @@ check_owner() {
 	local part left=()
 
 	[ "$(id -u)" -ne 0 ] || return 0
-	for part in out alloclab.ko; do
+	for part in out alloclab.ko alloclab_usb.ko; do
 		[ -z "$(find "$part" ! -user "$(id -u)" -print -quit 2>/dev/null)" ] ||
 			left+=("$PWD/$part")
 	done

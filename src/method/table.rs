@@ -4,7 +4,7 @@
 
 /// The table, in the order of the cycle: the file, and the method in it.
 macro_rules! methods {
-    () => {
+    ($($more:tt)*) => {
         dispatch! {
             kmalloc::Kmalloc,
             kzalloc::Kzalloc,
@@ -23,7 +23,16 @@ macro_rules! methods {
             dmapool::Dmapool,
             fixed::Static,
             list::List,
+            $($more)*
         }
+    };
+}
+
+/// The table of the module for USB devices, which has more.
+#[cfg(usb)]
+macro_rules! methods_for_usb {
+    () => {
+        methods! { usb_coherent::UsbCoherent, }
     };
 }
 

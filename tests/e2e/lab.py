@@ -52,6 +52,7 @@ class Boot(NamedTuple):
     kernel_modules: Sequence[str] = ()
     append: str = ""
     firmware: bool = False
+    devices: Sequence[str] = ()     # as QEMU takes them
     terminal: bool = False      # with a serial port more, see terminal.py
 
 
@@ -126,12 +127,14 @@ STANDARD_NODES = ["button", "fast", "interrupt", "slow", "tutorial"]
 class Lab:
     """The module in a guest, from insmod to rmmod."""
 
-    def __init__(self, guest):
+    def __init__(self, guest, name="alloclab"):
         self.guest = guest
         self.start = guest.mark()
         self.leaked_bytes = 0
         self.first = "button" if guest.row.tree else "alloclab.0"
-        self.driver = guest.driver
+        self.debugfs = f"/sys/kernel/debug/{name}"
+        self.clients = DRIVER
+        self.driver = guest.driver if name == "alloclab" else name
         self.file = f"/root/{self.driver}.ko"
         self.is_loaded = f"grep -q '^{self.driver} ' /proc/modules"
         self.removal = f"{{ ! {self.is_loaded} || rmmod {self.driver}; }}"
@@ -203,7 +206,8 @@ class Lab:
 
     def finish(self):
         """Unload, and check that nothing is left of the driver."""
-        left = self.guest.run(f"{self.removal} || exit; ls -d {DEBUGFS} {DRIVER} 2>/dev/null; "
+        left = self.guest.run(f"{self.removal} || exit; "
+                              f"ls -d {self.debugfs} {self.clients} 2>/dev/null; "
                               "grep -e alloclab -e rust_helper_vrealloc -e kvrealloc_node "
                               "/proc/interrupts /proc/vmallocinfo /proc/slabinfo; "
                               # A caller whose module is gone has no name any more.
@@ -230,7 +234,7 @@ class Button:
         self.lab = lab
         self.guest = lab.guest
         self.name = name
-        self.directory = f"{DEBUGFS}/{name}"
+        self.directory = f"{lab.debugfs}/{name}"
 
     def read(self, file):
         """The content of a file."""

@@ -67,25 +67,39 @@ def test_what_the_kernel_has(row, guest):
         assert not row.image_is_packaged()
 
 
+def has_rust_for(row, option, values):
+    """Whether the kernel has drivers in Rust of what an option has: since 7.0 of I2C and USB."""
+    version = tuple(map(int, row.release.split(".")[:2]))
+    return row.config().get(option) in values and version >= (7, 0)
+
+
+def has_usb(row):
+    """Whether there can be a module for USB devices."""
+    return has_rust_for(row, "USB", ["y", "m"])
+
+
+def test_module_for_usb_is_there_where_it_can_be(row):
+    assert row.product("alloclab.ko").with_name("alloclab_usb.ko").exists() == has_usb(row)
+
+
 @pytest.fixture(name="buses")
 def fixture_buses(row, lab):
-    """The buses that the driver is on: on others than the platform's the one in C is not.
-
-    The crate has had I2C since 7.0, where that is built in.
-    """
-    version = tuple(map(int, row.release.split(".")[:2]))
+    """The buses that the driver is on: on others than the platform's the one in C is not."""
     ours = lab.driver == "alloclab"
-    there = {"i2c": ours and row.config().get("I2C") == "y" and version >= (7, 0),
+    there = {"i2c": ours and has_rust_for(row, "I2C", ["y"]),
              "platform": True, "spi": ours and row.config().get("SPI") == "y"}
     return [bus for bus, is_there in there.items() if is_there]
 
 
 @pytest.mark.ours
-def test_bus_that_is_missing_is_told(lab, buses):
+def test_bus_that_is_missing_is_told(row, lab, buses):
     said = [line for line in lab.guest.log_since(lab.start) if re.search(r"no \w+ devices: ", line)]
     told = {"i2c": "alloclab: no I2C devices: the kernel has no I2C for drivers in Rust",
-            "spi": "alloclab: no SPI devices: the kernel has no SPI"}
-    assert said == [line for bus, line in told.items() if bus not in buses]
+            "spi": "alloclab: no SPI devices: the kernel has no SPI",
+            "usb": "alloclab: no USB devices: the kernel has no USB for drivers in Rust"}
+    # USB has a module of its own.
+    there = [*buses, *(["usb"] if has_usb(row) else [])]
+    assert said == [line for bus, line in told.items() if bus not in there]
 
 
 @pytest.mark.core

@@ -43,8 +43,10 @@ class Clone:
         self.module = directory / "alloclab.ko"
 
     def shrink(self):
-        """Have it be a small module, where only what a build leaves is asked for."""
-        (self.directory / "src/alloclab.rs").write_text(SMALL, encoding="utf-8")
+        """Have them be small modules, where only what a build leaves is asked for."""
+        for name in ("alloclab", "alloclab_usb"):
+            (self.directory / f"src/{name}.rs").write_text(
+                SMALL.replace('"alloclab"', f'"{name}"'), encoding="utf-8")
 
     def files(self):
         """What is in it, without what is in out/."""

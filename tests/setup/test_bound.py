@@ -14,9 +14,12 @@ use crate::rust::{{
     }},
     gfp::Gfp, //
 }};
-use kernel::sync::{{
-    Arc,
-    SetOnce, //
+use kernel::{{
+    c_str,
+    sync::{{
+        Arc,
+        SetOnce, //
+    }}, //
 }};
 
 static BLOCK: SetOnce<DevmBlock<'static>> = SetOnce::new();

@@ -15,12 +15,12 @@ from guest.row import CLONE
 
 NOBODY = 65534
 # What make, the kernel's make in place, Python, checkpatch and Cargo leave.
-LEFT = ["out/build/debian/alloclab.ko", "alloclab.ko", "rust-project.json", "src/alloclab.o",
-        "src/.alloclab.o.cmd", "src/.alloclab.o.d", "alloclab.mod", "alloclab.mod.c",
-        "rust/liballoclab.rmeta", "src/alloclab.long-type-1.txt", "Module.symvers",
-        "interfaces.log", "interfaces.rsp", "modules.order", "scripts/__pycache__/row.pyc",
-        "tests/.pytest_cache/README.md", ".checkpatch-camelcase.git.0",
-        "user/target/debug/alloclab"]
+LEFT = ["out/build/debian/alloclab.ko", "alloclab.ko", "alloclab_usb.ko", "rust-project.json",
+        "src/alloclab.o", "src/.alloclab.o.cmd", "src/.alloclab.o.d", "alloclab.mod",
+        "alloclab.mod.c", "rust/liballoclab.rmeta", "src/alloclab.long-type-1.txt",
+        "Module.symvers", "interfaces.log", "interfaces.rsp", "modules.order",
+        "scripts/__pycache__/row.pyc", "tests/.pytest_cache/README.md",
+        ".checkpatch-camelcase.git.0", "user/target/debug/alloclab"]
 # What others have put there.
 OTHERS = [".git/objects/pack.o", "notes.txt", "src/mod.txt", "my.out/alloclab.ko.txt"]
 

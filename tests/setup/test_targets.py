@@ -80,8 +80,8 @@ def test_doc(tree, row):
 
 def test_demo_on_no_bus(tree):
     """A bus that there is no demo of."""
-    status, _, said = tree.make("demo", "BUS=usb")
-    assert status != 0 and "alloclab: BUS=usb is not valid: allowed are i2c and spi\n" in said
+    status, _, said = tree.make("demo", "BUS=pci")
+    assert status != 0 and "alloclab: BUS=pci is not valid: allowed are i2c, spi and usb\n" in said
 
 
 @pytest.mark.long
@@ -96,6 +96,11 @@ def test_demo_on_a_bus(tree):
         for method in ("coherent", "dmapool"):
             assert method not in methods
             assert f"alloclab {device}: cycle: passed over, as {method} is for a device" in said
+    said = tree.made("demo", "BUS=usb")
+    summary = json.loads((tree.directory / "out/demo/summary.json").read_text("utf-8"))
+    assert "usb_coherent" in summary["methods"] and "coherent" in summary["methods"]
+    assert summary["presses"] == 2 * len(summary["methods"]) - 1
+    assert "alloclab_usb 1-1:1.0: usb_coherent: allocated 1024 bytes at" in said
 
 
 class Terminal:

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-2.0
+"""USB devices, plugged and pulled: what they have for DMA, their controller does it with."""
+
+import re
+import subprocess
+
+import pytest
+
+from guest.events import Event
+from lab import PL061, Boot, Lab, errno, load_module
+from test_probe_methods import METHODS
+
+BOOT = Boot("usb", cpus=2, kernel_modules=["xhci-pci"], devices=("qemu-xhci,id=xhci,p2=8",),
+            overlays=(PL061,))
+pytestmark = [pytest.mark.usb, pytest.mark.ours]
+NAME = "alloclab_usb"
+# What the module has beside the other's methods; what a controller's device gets.
+ALL = [*METHODS, "usb_coherent"]
+FOR_DMA = ["coherent", "dmapool", "usb_coherent"]
+CLIENTS = f"/sys/bus/usb/drivers/{NAME}"
+CONTROLLERS = "/sys/bus/pci/drivers/xhci_hcd"
+# The vendor and the product of QEMU's tablet.
+ID = "0627 0001"
+FAILED = re.compile(rf"^probe with driver {NAME} failed with error -(\d+)$")
+GONE_SECONDS = 1
+E2BIG, EINVAL = 7, 22
+
+
+class Usb(Lab):
+    """The module for USB devices in a guest, which has a controller."""
+
+    def __init__(self, guest, row):
+        super().__init__(guest, NAME)
+        self.clients = CLIENTS
+        load_module(guest, row, "xhci-pci")
+        self.controller, = re.findall(r"^0000:\S+$", guest.sh(f"ls {CONTROLLERS}"), re.MULTILINE)
+        self.plugged = []
+
+    def load(self, parameters=""):
+        """insmod, and tell the driver what tablets are."""
+        super().load(parameters)
+        self.guest.sh(f"echo {ID} >{CLIENTS}/new_id")
+
+    def plug(self):
+        """Plug a tablet in; return the name of the device that the driver gets, and QEMU's."""
+        tablet, start = f"tablet{self.guest.mark()}", self.guest.mark()
+        self.plugged.append(tablet)
+        self.guest.plug("usb-tablet", tablet, bus="xhci.0")
+        found = self.guest.wait_log(r"^usb (\S+): SerialNumber: \S+-", start)[1]
+        return f"{found[1]}:1.0", tablet
+
+    def pull(self, tablet):
+        """Pull a tablet out; return where the log ended before."""
+        start = self.guest.mark()
+        self.guest.pull(tablet)
+        self.plugged.remove(tablet)
+        return start
+
+    def wait_ready(self, name):
+        """Wait until the driver has a device; return its button."""
+        self.guest.wait_log(rf"^{NAME} {re.escape(name)}: ready: ", self.start)
+        return self.button(name)
+
+    def refused(self, parameters, error):
+        """Load with parameters that have to be refused; return what the log says."""
+        start = self.guest.mark()
+        assert errno(self.guest.run(f"insmod {self.file} {parameters}")) == error
+        # busybox tries it in two ways.
+        said, = {line for line in self.guest.log_since(start) if line.startswith(f"{NAME}: ")}
+        assert not self.loaded()
+        return said.removeprefix(f"{NAME}: ")
+
+    def times(self, *patterns):
+        """When each of the log's last lines came that match, in seconds since the boot."""
+        text = self.guest.log.path.read_text(encoding="utf-8", errors="replace")
+        return [float(re.findall(rf"^\[ *(\d+\.\d+)\].*{pattern}", text, re.MULTILINE)[-1])
+                for pattern in patterns]
+
+
+@pytest.fixture(name="usb")
+def fixture_usb(guest, row, count):
+    """The module for USB devices, not loaded yet; no device stays plugged in."""
+    usb = Usb(guest, row)
+    yield usb
+    if guest.running:
+        try:
+            usb.finish()
+        finally:
+            count("leaked_bytes", usb.leaked_bytes)
+            for tablet in list(usb.plugged):
+                usb.pull(tablet)
+
+
+@pytest.fixture(name="name")
+def fixture_name(usb):
+    """The name of a device that is plugged in."""
+    return usb.plug()[0]
+
+
+def test_what_the_modules_depend_on(row):
+    def needs(module):
+        asked = subprocess.run(["modinfo", "-F", "depends", row.product(f"{module}.ko")],
+                               stdout=subprocess.PIPE, text=True, check=True)
+        return asked.stdout.split()
+    assert needs("alloclab") == []
+    assert needs(NAME) == (["usbcore"] if row.stock else [])
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_each_method(guest, usb, name, method):
+    mask = f"cat {CONTROLLERS}/{usb.controller}/dma_mask_bits"
+    before = guest.sh(mask)
+    usb.load(f"method={method}")
+    button = usb.wait_ready(name)
+    event = usb.at_probe(name, method)
+    live = button.live()
+    assert (live["method"], live["size"], live["press"]) == (method, str(event.bytes), "0")
+    assert (live["label"], live["controller"]) == (name, usb.controller)
+    assert ("dma" in live, event.dma is not None) == (method in FOR_DMA,) * 2
+    if method in FOR_DMA:
+        assert live["dma"] == event.dma
+        bits = int(live["dma_mask"], 16).bit_length()
+        assert f"{bits}\n" == before == guest.sh(mask)
+    # Its file presses it.
+    button.software_press(2)
+    freed, again = usb.events(name)[1:]
+    assert freed == Event(name, method, "freed", event.bytes, 1, event.address)
+    assert (again.what, again.press) == ("allocated", 2)
+    usb.unload()
+    assert usb.events(name)[-1].what == ("left" if method == "devm" else "freed")
+
+
+def test_cycle(usb, name):
+    usb.load()
+    button = usb.wait_ready(name)
+    assert button.methods() == ALL
+    assert usb.at_probe(name, METHODS[0])
+    button.software_press(2 * len(ALL))
+    assert [event.method for event in usb.events(name) if event.what == "allocated"] == \
+        [*ALL, ALL[0]]
+    assert not [text for text in usb.texts(name) if text.startswith("cycle: ")]
+
+
+def test_parameters(usb, name):
+    usb.load("method=vmalloc size=12K gfp=kernel+zero")
+    button = usb.wait_ready(name)
+    assert usb.at_probe(name, "vmalloc").bytes == 12288
+    assert button.read("settings") == \
+        "method=vmalloc size=12288 gfp=kernel+zero context=thread\n"
+    # They are where a device begins: its files change them.
+    button.set(settings="method=kmalloc size=64 gfp=atomic", press=2)
+    assert usb.events(name)[-1].method == "kmalloc"
+
+
+def test_parameters_that_are_not_valid(usb):
+    assert usb.refused("method=malloc", "EINVAL") == \
+        f'method: "malloc" is not valid: allowed are {", ".join(["cycle", *ALL])}'
+    assert usb.refused("size=12X", "EINVAL").startswith(
+        'size: "12X" is not valid: allowed are default or bytes in decimal, ')
+    assert usb.refused("size=99999999999999999999", "E2BIG").startswith(
+        'size: "99999999999999999999" is not valid: allowed are numbers up to ')
+    assert usb.refused("gfp=", "EINVAL").startswith(
+        'gfp: "" is not valid: allowed are one of kernel atomic ')
+
+
+@pytest.mark.parametrize("parameters, error, said", [
+    ("method=slab size=1000000", E2BIG, "slab takes 1 to "),
+    ("gfp=atomic+nofail", EINVAL, "every method refuses it, as "),
+    ("size=0", EINVAL, "every method refuses it, as ")])
+def test_failures_are_those_of_probe(usb, name, parameters, error, said):
+    usb.load(parameters)
+    refusal, end = usb.texts(name)
+    words = dict(method="cycle", size="default", gfp="kernel")
+    words |= dict(word.split("=") for word in parameters.split())
+    named = " ".join(f"{key}={value}" for key, value in words.items())
+    assert refusal.startswith(f'parameters: "{named} context=thread" is not valid: {said}'), refusal
+    assert int(FAILED.match(end)[1]) == error
+    made = usb.guest.run(f"ls -d {usb.debugfs}/{name} {CLIENTS}/{name}")
+    assert made.output.count("No such") == 2
+
+
+def pool_blocks(usb, pool):
+    """How many blocks of a pool are given away; each of the controller's buses has one."""
+    text = usb.guest.sh(f"cat {CONTROLLERS}/{usb.controller}/pools")
+    return sum(map(int, re.findall(rf"^{pool} +(\d+) ", text, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("size, usable, pool", [
+    (1, 128, "buffer-128"), (128, 128, "buffer-128"), (129, 512, "buffer-512"),
+    (512, 512, "buffer-512"), (513, 2048, "buffer-2048"), (2048, 2048, "buffer-2048")])
+def test_usb_coherent_from_a_pool(usb, name, size, usable, pool):
+    before = pool_blocks(usb, pool)
+    usb.load(f"method=usb_coherent size={size} gfp=kernel+zero")
+    live = usb.wait_ready(name).live()
+    assert (live["from"], live["usable"], live["zeroed"]) == ("pool", str(usable), "asked")
+    # The kernel counts it, in the pool of this size.
+    assert pool_blocks(usb, pool) == before + 1
+    usb.unload()
+    assert pool_blocks(usb, pool) == before
+
+
+def test_usb_coherent_by_pages(usb, name):
+    before = [pool_blocks(usb, f"buffer-{size}") for size in (128, 512, 2048)]
+    usb.load("method=usb_coherent size=2049")
+    button = usb.wait_ready(name)
+    live = button.live()
+    assert (live["from"], live["usable"]) == ("coherent", str(usb.guest.page_size))
+    assert live["zeroed"] in ("kernel", "always"), live
+    assert [pool_blocks(usb, f"buffer-{size}") for size in (128, 512, 2048)] == before
+    size, limit = button.limits()["usb_coherent"]
+    assert (size, limit) == (usb.guest.largest_block, "MAX_PAGE_ORDER")
+
+
+def test_device_file(usb, name):
+    usb.load("method=coherent size=4096")
+    usb.wait_ready(name)
+    path = f"/dev/{NAME}/{name}"
+    assert usb.guest.sh(f"stat -c %a {path}; printf ab | dd of={path} 2>/dev/null; "
+                        f"od -A n -t x1 -N 4 {path}") == "600\n 61 62 00 00\n"
+
+
+@pytest.mark.parametrize("method", ["coherent", "devm", "dmapool", "usb_coherent", "vmalloc"])
+def test_pulled_while_it_holds(guest, usb, method):
+    name, tablet = usb.plug()
+    usb.load(f"method={method}")
+    event = usb.wait_ready(name) and usb.at_probe(name, method)
+    guest.sh(f"exec 7<{usb.debugfs}/{name}/stats 8<>/dev/{NAME}/{name}; "
+             "while read -r _ <&7; do :; done; sleep 20 & echo $! >/tmp/holds")
+    start = usb.pull(tablet)
+    ends = "left" if method == "devm" else "freed"
+    guest.wait_log(rf"^{NAME} {re.escape(name)}: {method}: {ends} ", start)
+    assert usb.events(name)[1].address == event.address
+    pulled, freed = usb.times(r"USB disconnect, device number", rf"{NAME} .*: {ends} ")
+    assert 0 <= freed - pulled < GONE_SECONDS
+    assert guest.run(f"ls {usb.debugfs} /dev/{NAME}").output.count(name) == 0
+    # What is still open keeps the module, and no memory.
+    assert errno(guest.run(f"rmmod {NAME}")) == "EAGAIN"
+    guest.sh("kill $(cat /tmp/holds)")
+    again, _ = usb.plug()
+    usb.wait_ready(again)
+    usb.at_probe(again, method)
+
+
+def test_pulled_in_a_storm_of_presses(guest, usb):
+    methods = ["kmalloc", "coherent", "usb_coherent", "devm"]
+    plugged = [usb.plug() for _ in methods]
+    usb.load()
+    for (name, _), method in zip(plugged, methods):
+        usb.wait_ready(name).set(method=method)
+    press = " & ".join(f"echo 1000000 >{usb.debugfs}/{name}/press" for name, _ in plugged)
+    guest.sh(f"({press} & wait) >/tmp/said 2>&1 & sleep 1; echo")
+    for _, tablet in plugged:
+        usb.pull(tablet)
+    said = guest.sh(f"while ls {CLIENTS} | grep -q :; do sleep 0.1; done; sleep 0.2; cat /tmp/said")
+    assert said.count("No such device") == len(methods), said
+    assert guest.run(f"ls {usb.debugfs}").output == ""
+
+
+def test_one_of_two_is_pulled(guest, usb):
+    (first, tablet), (second, _) = usb.plug(), usb.plug()
+    usb.load("method=coherent")
+    for name in (first, second):
+        usb.wait_ready(name)
+    start = usb.pull(tablet)
+    guest.wait_log(rf"^{NAME} {re.escape(first)}: coherent: freed ", start)
+    button = usb.button(second)
+    button.software_press(2)
+    assert [event.what for event in usb.events(second)] == ["allocated", "freed", "allocated"]
+    assert button.live()["controller"] == usb.controller
+
+
+def test_the_controller_goes_while_they_hold(guest, usb):
+    names = [usb.plug()[0] for _ in range(2)]
+    usb.load("method=usb_coherent size=100K")
+    for name in names:
+        usb.wait_ready(name)
+    guest.sh(f"echo {usb.controller} >{CONTROLLERS}/unbind")
+    for name in names:
+        assert [event.what for event in usb.events(name)] == ["allocated", "freed"]
+    guest.sh(f"echo {usb.controller} >{CONTROLLERS}/bind")
+    for name in names:
+        guest.wait_log(rf"^{NAME} {re.escape(name)}: usb_coherent: allocated ",
+                       guest.wait_log(r"^xhci_hcd .* remove, state", usb.start)[0])
+
+
+def test_unbind_and_bind(guest, usb, name):
+    usb.load("method=dmapool")
+    usb.wait_ready(name)
+    guest.sh(f"cd {CLIENTS}; echo {name} >unbind; echo {name} >bind")
+    assert [event.what for event in usb.events(name)] == ["allocated", "freed", "allocated"]
+
+
+def test_unload_while_a_file_is_open(guest, usb, name):
+    usb.load()
+    usb.wait_ready(name)
+    assert errno(guest.run(f"exec 9<{usb.debugfs}/{name}/stats; rmmod {NAME}")) == "EAGAIN"
+    assert usb.loaded()
+
+
+def test_both_modules_at_once(guest, usb, name):
+    lab = Lab(guest)
+    usb.load()
+    lab.load()
+    lab.button().software_press(1)
+    usb.wait_ready(name).software_press(2)
+    lab.unload()
+    assert not lab.loaded()
+    assert [event.what for event in usb.events(name)] == ["allocated", "freed", "allocated"]
