@@ -268,6 +268,7 @@ check "doc: module parameters" documented parameters \
 	< <(printf '%s\n' doc/device-tree.md rust/params.c)
 check "doc: parameters for USB" documented parameters \
 	< <(printf '%s\n' doc/usb.md rust/usb/helpers.c)
+check "doc: excerpts" documented excerpts < <(echo doc/probes.md && files '*.rs')
 check "doc: kernels" documented kernels \
 	< <(printf '%s\n' doc/kernels.md README.md scripts/kernel/table)
 check "doc: interfaces" documented interfaces < <(printf '%s\n' doc/kernels.md rust/compat/*.rs)

@@ -386,6 +386,18 @@ def check_bench(page, whole):
     return wrong
 
 
+def check_excerpts(page, *files):
+    """Each piece of Rust on the page is in the file that the line before it names."""
+    text = read(page)
+    pieces = re.findall(r"`([\w/.]+)`:\n\n```rust\n(.*?)^```$", text, re.M | re.S)
+    if len(pieces) != text.count("```rust\n") or not pieces:
+        sys.exit(f"{page}: not each piece of Rust has the name of its file before it")
+    wrong = [f"{page}: not in {name}:\n{piece}" for name, piece in pieces
+             if name not in files or piece not in read(name)]
+    print("\n".join(wrong), end="\n" if wrong else "")
+    return bool(wrong)
+
+
 def anchors(page):
     """The places of a page that links can name."""
     titles = re.findall(r"^#+ (.*)", read(page), re.M)
