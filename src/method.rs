@@ -471,6 +471,11 @@ pub(crate) trait Allocation: Send {
     /// Returns whether the bytes that the driver has not written are zero. May sleep.
     fn rest_is_zero(&self) -> bool;
 
+    /// Returns whether it is zeroed always, where the method's rules do not say so. Does not sleep.
+    fn is_always_zeroed(&self) -> bool {
+        false
+    }
+
     /// Gives the bytes to `work`, which must not sleep; returns whether it is made of bytes.
     #[allow(dead_code, reason = "the tests write and read through it")]
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool;
@@ -498,6 +503,11 @@ pub(crate) trait Particulars: Owner {
 
     /// As [`Allocation::details`].
     fn details(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
+
+    /// As [`Allocation::is_always_zeroed`].
+    fn is_always_zeroed(&self) -> bool {
+        false
+    }
 
     /// As [`Allocation::lend`].
     fn lend(&mut self) -> Result<Lent<'_>, &'static str> {
@@ -551,6 +561,10 @@ impl<P: Particulars> Allocation for P {
 
     fn rest_is_zero(&self) -> bool {
         self.memory().rest_is_zero()
+    }
+
+    fn is_always_zeroed(&self) -> bool {
+        Particulars::is_always_zeroed(self)
     }
 
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {

@@ -77,7 +77,7 @@ impl<B: Allocation> Held<'_, B> {
     /// its debugging fills. So the bytes are looked at, too.
     pub(crate) fn zeroed(&self) -> &'static str {
         let rules = self.method.rules();
-        if rules.asks_for_zero(self.request.gfp) {
+        if rules.asks_for_zero(self.request.gfp) || self.allocation.is_always_zeroed() {
             "asked"
         } else if rules.zeroes == Zeroes::Asked && kernel_zeroes() && self.allocation.rest_is_zero()
         {

@@ -142,6 +142,12 @@ macro_rules! dispatch {
                 }
             }
 
+            fn is_always_zeroed(&self) -> bool {
+                match self {
+                    $(Self::$method(allocation) => Allocation::is_always_zeroed(allocation),)*
+                }
+            }
+
             fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {
                 match self {
                     $(Self::$method(allocation) => Allocation::with_bytes(allocation, work),)*

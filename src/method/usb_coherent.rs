@@ -48,6 +48,10 @@ impl Particulars for UsbBuffer<'_> {
         self.dma_address()
     }
 
+    fn is_always_zeroed(&self) -> bool {
+        self.from() == Source::Coherent
+    }
+
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
         let from = match self.from() {
             Source::Pool => "pool",
