@@ -23,7 +23,7 @@ from pi import MODELS  # noqa: E402
 from record import RUN  # noqa: E402
 
 # The marks of end-to-end tests that are words of scripts/kernel/table too.
-MARKS = ["core", "wide", "storm", "storms"]
+MARKS = ["core", "wide", "buses", "storm", "storms"]
 SUITES = ["kunit", "setup", "boards", "e2e", "bench", "torture"]
 # Where a row runs all end-to-end tests: so many groups, each with its share of the test modules.
 SHARES = 2

@@ -27,7 +27,9 @@ set -euo pipefail
 # Sets NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG from the table, PATCHES, and what
 # machine_of sets.
 read_row() {
-	local word what='kunit|all|core|wide|storm|storms|torture|bench|check|setup|long|boards|-'
+	local word what='kunit|all|core|wide|buses|storm|storms|torture|bench|check|setup|long'
+
+	what+='|boards|-'
 
 	read -r NAME KIND FROM FLAVOUR BY TEST MATRIX CONFIG \
 		< <(awk -v n="$1" '$1 "" == n' scripts/kernel/table) ||

@@ -82,6 +82,7 @@ BUSES = {bus.name: bus for bus in (
         f"cs-gpios = {CHIP_SELECTS};", "spi0.{}", 0))}
 SIM = ('gpio-sim { compatible = "gpio-simulator"; sim: bank0 { gpio-controller; '
        f"#gpio-cells = <2>; ngpios = <{SIM_LINES}>; }}; }}")
+pytestmark = pytest.mark.buses
 BOOT = Boot("buses", cpus=2, kernel_modules=["gpio-sim", *(bus.module for bus in BUSES.values())],
             overlays=(PL061, nodes(SIM, *(bus.body() for bus in BUSES.values()))))
 

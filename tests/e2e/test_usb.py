@@ -12,7 +12,7 @@ from test_probe_methods import METHODS
 
 BOOT = Boot("usb", cpus=2, kernel_modules=["xhci-pci"], devices=("qemu-xhci,id=xhci,p2=8",),
             overlays=(PL061,))
-pytestmark = [pytest.mark.usb, pytest.mark.ours]
+pytestmark = [pytest.mark.buses, pytest.mark.usb, pytest.mark.ours]
 NAME = "alloclab_usb"
 # What the module has beside the other's methods; what a controller's device gets.
 ALL = [*METHODS, "usb_coherent"]
@@ -21,8 +21,13 @@ CLIENTS = f"/sys/bus/usb/drivers/{NAME}"
 CONTROLLERS = "/sys/bus/pci/drivers/xhci_hcd"
 # The vendor and the product of QEMU's tablet.
 ID = "0627 0001"
+# A device of dummy_hcd's, the controller that does no DMA.
+GADGET = "/sys/kernel/config/usb_gadget/alloclab"
+GADGET_ID = "0525 a4a0"
 FAILED = re.compile(rf"^probe with driver {NAME} failed with error -(\d+)$")
 GONE_SECONDS = 1
+NO_DMA = ("is for a device that does DMA itself, and this one's controller does none, or has "
+          "memory of its own for it")
 E2BIG, EINVAL = 7, 22
 
 
@@ -36,10 +41,10 @@ class Usb(Lab):
         self.controller, = re.findall(r"^0000:\S+$", guest.sh(f"ls {CONTROLLERS}"), re.MULTILINE)
         self.plugged = []
 
-    def load(self, parameters=""):
-        """insmod, and tell the driver what tablets are."""
+    def load(self, parameters="", device=ID):
+        """insmod, and tell the driver which devices are its."""
         super().load(parameters)
-        self.guest.sh(f"echo {ID} >{CLIENTS}/new_id")
+        self.guest.sh(f"echo {device} >{CLIENTS}/new_id")
 
     def plug(self):
         """Plug a tablet in; return the name of the device that the driver gets, and QEMU's."""
@@ -61,7 +66,7 @@ class Usb(Lab):
         self.guest.wait_log(rf"^{NAME} {re.escape(name)}: ready: ", self.start)
         return self.button(name)
 
-    def refused(self, parameters, error):
+    def load_refused(self, parameters, error):
         """Load with parameters that have to be refused; return what the log says."""
         start = self.guest.mark()
         assert errno(self.guest.run(f"insmod {self.file} {parameters}")) == error
@@ -153,13 +158,13 @@ def test_parameters(usb, name):
 
 
 def test_parameters_that_are_not_valid(usb):
-    assert usb.refused("method=malloc", "EINVAL") == \
+    assert usb.load_refused("method=malloc", "EINVAL") == \
         f'method: "malloc" is not valid: allowed are {", ".join(["cycle", *ALL])}'
-    assert usb.refused("size=12X", "EINVAL").startswith(
+    assert usb.load_refused("size=12X", "EINVAL").startswith(
         'size: "12X" is not valid: allowed are default or bytes in decimal, ')
-    assert usb.refused("size=99999999999999999999", "E2BIG").startswith(
+    assert usb.load_refused("size=99999999999999999999", "E2BIG").startswith(
         'size: "99999999999999999999" is not valid: allowed are numbers up to ')
-    assert usb.refused("gfp=", "EINVAL").startswith(
+    assert usb.load_refused("gfp=", "EINVAL").startswith(
         'gfp: "" is not valid: allowed are one of kernel atomic ')
 
 
@@ -209,6 +214,50 @@ def test_usb_coherent_by_pages(usb, name):
     assert [pool_blocks(usb, f"buffer-{size}") for size in (128, 512, 2048)] == before
     size, limit = button.limits()["usb_coherent"]
     assert (size, limit) == (usb.guest.largest_block, "MAX_PAGE_ORDER")
+
+
+@pytest.fixture(name="gadget")
+def fixture_gadget(guest, usb):
+    """The name of a device whose controller does no DMA."""
+    assert usb
+    vendor, product = GADGET_ID.split()
+    start = guest.mark()
+    guest.sh(f"""grep -q ' /sys/kernel/config ' /proc/mounts ||
+        mount -t configfs none /sys/kernel/config
+        mkdir -p {GADGET} && cd {GADGET} && mkdir -p strings/0x409 configs/c.1 functions/Loopback.0
+        echo 0x{vendor} >idVendor && echo 0x{product} >idProduct
+        echo gadget >strings/0x409/serialnumber && ln -s functions/Loopback.0 configs/c.1
+        echo dummy_udc.0 >UDC""")
+    found = guest.wait_log(r"^usb (\S+): SerialNumber: gadget$", start)[1]
+    yield f"{found[1]}:1.0"
+    guest.sh(f"cd {GADGET} && echo >UDC; rm configs/c.1/Loopback.0; "
+             "rmdir configs/c.1 functions/Loopback.0 strings/0x409; cd ..; rmdir alloclab")
+
+
+@pytest.mark.dummy
+def test_controller_that_does_no_dma(usb, gadget):
+    usb.load(device=GADGET_ID)
+    button = usb.wait_ready(gadget)
+    can = [method for method in ALL if method not in ("coherent", "dmapool")]
+    assert [text for text in usb.texts(gadget) if text.startswith("cycle: ")] == \
+        [f"cycle: passed over, as {method} {NO_DMA}" for method in ("coherent", "dmapool")]
+    button.software_press(2 * len(can))
+    assert [event.method for event in usb.events(gadget) if event.what == "allocated"] == \
+        [*can, can[0]]
+    for method in ("coherent", "dmapool"):
+        assert button.refused("method", method, "EINVAL") == f"{method} {NO_DMA}"
+    button.set(settings="method=usb_coherent size=3000 gfp=kernel+zero", press=2)
+    live = button.live()
+    assert (live["from"], live["zeroed"]) == ("kmalloc", "asked") and "dma" not in live
+    assert int(live["usable"]) >= 3000 and live["controller"].startswith("dummy_hcd")
+
+
+@pytest.mark.dummy
+def test_controller_that_does_no_dma_at_probe(usb, gadget):
+    usb.load("method=coherent", device=GADGET_ID)
+    refusal, end = usb.texts(gadget)
+    assert refusal.endswith(f" is not valid: coherent {NO_DMA}")
+    assert int(FAILED.match(end)[1]) == EINVAL
 
 
 def test_device_file(usb, name):
