@@ -80,7 +80,8 @@ static void show_log(bool show)
 		record[len] = '\0';
 		text = strchr(record, ';');
 		if (show && text && (!strncmp(text + 1, "alloclab:", 9) ||
-				     !strncmp(text + 1, "alloclab ", 9)))
+				     !strncmp(text + 1, "alloclab ", 9) ||
+				     !strncmp(text + 1, "alloclab_usb ", 13)))
 			printf("log %.*s\n", (int)strcspn(text + 1, "\n"), text + 1);
 	}
 }

@@ -51,6 +51,8 @@ CONTEXTS = {"thread": "{}: alloc in thread", "hard": "{}: alloc in interrupt"}
 CALLED = {"cleanup_module": "unload", "probe_callback": "bind", "remove_callback": "{}: unbind",
           "post_unbind_callback": "{}: unbind", "thread_fn_callback": CONTEXTS["thread"],
           "handle_threaded_irq_callback": CONTEXTS["hard"]}
+# It is there where the kernel has I2C, and allocates nothing. That bus has a sweep of its own.
+SHUTDOWN = "shutdown_callback"
 FAULT = "/sys/kernel/debug"
 KINDS = ("failslab", "fail_page_alloc")
 SECONDS = 900
@@ -60,6 +62,8 @@ KMEMLEAK = "__alloc_object"
 DMA_DEBUG = "add_dma_entry"
 # What the kernel says where it goes without, or gives up.
 GIVES_UP = r"^kobject: kobject_add_internal failed for \S+ \(error: -12"
+REFUSED_PROBE = (r"^alloclab \S+: (probe with driver alloclab failed with error -1[12]|"
+                 r"really_probe: driver_sysfs_add failed)$")
 # Maps a device's interrupt, once and for all.
 MAP_IRQ = "irq_create_of_mapping"
 
@@ -138,11 +142,20 @@ class Sweep:
             self.table.ranges[function] = [f"0x{line.split()[0]}" for line in text.splitlines()]
         return self.table.ranges[function]
 
-    def module(self):
+    def module(self, name="alloclab"):
         """Where the driver is: two addresses. It must be loaded."""
-        start, size = self.guest.sh("cat /sys/module/alloclab/sections/.text; "
-                                    "grep '^alloclab ' /proc/modules").split()[0:3:2]
+        start, size = self.guest.sh(f"cat /sys/module/{name}/sections/.text; "
+                                    f"grep '^{name} ' /proc/modules").split()[0:3:2]
         return start, hex(int(start, 16) + int(size))
+
+    def within(self, function, name="alloclab"):
+        """Where a function of the driver is, by the end of its name: two addresses."""
+        lines = sorted(self.guest.sh(f"grep '.{name}.$' /proc/kallsyms").splitlines())
+        symbols = [line.split()[:3] for line in lines]
+        start, = (address for address, _, symbol in symbols
+                  if symbol.startswith("_R") and symbol.endswith(function))
+        end = min(address for address, *_ in symbols if address > start)
+        return f"0x{start}", f"0x{end}"
 
     def arrange(self, kind, spared, only=None):
         """Have allocations of this kind fail, of the other none.
@@ -262,6 +275,7 @@ def operations_of(guest, full):
     contexts = guest.log_since(start)[-1].partition("allowed are ")[2].split(", ")
     called = set(re.findall(r"cleanup_module|(?<=\d)[a-z_]+_callback",
                             guest.sh("grep '.alloclab.$' /proc/kallsyms")))
+    called.discard(SHUTDOWN)
     assert called == CALLED.keys(), called
     found = {"load", *PRESS, *(CONTEXTS[word] for word in contexts),
              *(CALLED[name] for name in called), *(f"{verb} device file" for verb in DEVICE_VERBS)}
@@ -285,6 +299,46 @@ def fresh(node, **settings):
     """Actions: the node as after its first bind, with these settings."""
     return [f"write {DRIVER}/unbind {node}", f"write {DRIVER}/bind {node}",
             *(f"write {files(node)}/{name} {value}" for name, value in settings.items())]
+
+
+def bind_with_an_allocation(sweep, row, name, *, module="alloclab", driver=DRIVER,
+                            refused=REFUSED_PROBE):
+    """Fail what binding a device allocates that has something allocated at probe.
+
+    What cannot be had at probe fails it; what was had before another failure is freed.
+    """
+    outcomes = set()
+    for kind in KINDS:
+        # What comes before the driver and after it is as in test_bind.
+        sweep.arrange(kind, KMEMLEAK, only=sweep.module(module))
+        outcomes |= _bind(sweep, row, kind, name, module, driver, refused)
+    assert {(), ("allocated",)} <= outcomes, outcomes
+    # The allocation itself: among all others its number is not the same in each run.
+    sweep.arrange("failslab", KMEMLEAK, only=sweep.within("carry_out", module))
+    assert _bind(sweep, f"{row}, itself", "failslab", name, module, driver, refused) == \
+        {("failed",)}
+
+
+def _bind(sweep, row, kind, name, module, driver, refused):
+    """The same for what is arranged; return which events each bind had before its end."""
+    outcomes = set()
+    failed = sweep.run(row, kind, f"write {driver}/bind {name}",
+                       after=[f"write {driver}/unbind {name}",
+                              f"absent /sys/kernel/debug/{module}/{name}"])
+    for site in failed:
+        whats = tuple(event.what for event in site.events)
+        if site.error:
+            assert site.error == "ENOMEM" and told(site, refused), site
+            assert whats in ((), ("failed",), ("allocated", "freed")), site
+        else:
+            assert whats == ("allocated",), site
+        assert site.after[0].error == ("ENODEV" if site.error else None), site
+        assert [event.what for event in site.after[0].events] == \
+            ([] if site.error else ["freed"]), site
+        assert site.after[1].error is None, site
+        outcomes.add(whats)
+    sweep.refused(row, kind, sum(bool(site.error) for site in failed))
+    return outcomes
 
 
 def works(node):

@@ -3,21 +3,21 @@
 
 from lab import DEBUGFS, DRIVER, READABLE
 from sweep import (COLD, DEVICE_VERBS, EARLY, HARD, KINDS, KMEMLEAK, MAP_IRQ, NODE, OWN_PAGES,
-                   QUICK_FILES, SWEPT, WRITES, WRONG, check_works, chosen, files, fresh, is_press,
-                   left_out, operations_of, told, works)
+                   QUICK_FILES, REFUSED_PROBE, SWEPT, WRITES, WRONG, bind_with_an_allocation,
+                   check_works, chosen, files, fresh, is_press, left_out, operations_of, told,
+                   works)
 
 # The kernels it is for, and about how many seconds it takes there in quick scale.
 RUNS = {"debug": 126}
 BOOT = SWEPT
 LOAD = "load /root/alloclab.ko preload_kmalloc=64 preload_vmalloc=4096 button=1"
 REFUSED_LOAD = (r"^alloclab: (preload_\w+: allocation of \d+ bytes failed|"
-                r"the driver cannot be registered|the button without a line cannot be made): ")
+                r"the (?:I2C |SPI )?driver cannot be registered|"
+                r"the button without a line cannot be made): ")
 # What is only for looking: the load or the bind goes on without.
 NO_DIRECTORY = r"^alloclab: debugfs: the directory cannot be made: ENOMEM$"
 NO_FILES = (r"^alloclab \S+: no (debugfs (files|directory|file \w+): ENOMEM|"
             r"device file: (ENOMEM|EBUSY))$")
-REFUSED_PROBE = (r"^alloclab \S+: (probe with driver alloclab failed with error -1[12]|"
-                 r"really_probe: driver_sysfs_add failed)$")
 
 
 def test_load(guest, sweep, full):
@@ -148,26 +148,7 @@ def test_bind_with_an_allocation(guest, sweep):
     """What cannot be had at probe fails it; what was had before another failure is freed."""
     # Its interrupt is mapped then.
     guest.sh(f"insmod /root/alloclab.ko; cd {DRIVER}; echo {EARLY} >bind; echo {EARLY} >unbind")
-    outcomes = set()
-    for kind in KINDS:
-        # What comes before the driver and after it is as in test_bind.
-        sweep.arrange(kind, KMEMLEAK, only=sweep.module())
-        failed = sweep.run("bind: at probe", kind, f"write {DRIVER}/bind {EARLY}",
-                           after=[f"write {DRIVER}/unbind {EARLY}", f"absent {files(EARLY)}"])
-        for site in failed:
-            whats = tuple(event.what for event in site.events)
-            if site.error:
-                assert site.error == "ENOMEM" and told(site, REFUSED_PROBE), site
-                assert whats in ((), ("failed",), ("allocated", "freed")), site
-            else:
-                assert whats == ("allocated",), site
-            assert site.after[0].error == ("ENODEV" if site.error else None), site
-            assert [event.what for event in site.after[0].events] == \
-                ([] if site.error else ["freed"]), site
-            assert site.after[1].error is None, site
-            outcomes.add(whats)
-        sweep.refused("bind: at probe", kind, sum(bool(site.error) for site in failed))
-    assert {(), ("failed",), ("allocated",)} <= outcomes, outcomes
+    bind_with_an_allocation(sweep, "bind: at probe", EARLY)
 
 
 def test_bind_thread(guest, sweep):
