@@ -27,6 +27,8 @@ build() {
 	fi
 	mkdir -p "$OUT"
 	printf '%s\n' "$TREE $BUILD" >"$OUT/tree"
+	# Which may not be made for this kernel.
+	rm -f "$OUT/alloclab_usb.ko"
 	"${MAKE:-make}" -C "$TREE" M="$PWD" MO="$OUT" ${O:+O="$BUILD"} modules
 	take_modules "$OUT" "$(cat -- "$BUILD/include/config/kernel.release")"
 }

@@ -18,6 +18,8 @@ build() {
 	reason=$(refusal "$dir/build" rustc)
 	[ -z "$reason" ] || die "kernel $row: $reason"
 	mkdir -p "$out"
+	# Which may not be made for what is built now.
+	rm -f "$out/alloclab_usb.ko"
 	compile=(make -C "$dir/build" M="$PWD" MO="$out" -j"$(nproc)" "$@" modules)
 	version=$(sed -n 's/^VERSION=//p' "$dir/row")
 	if ! step -s "module: build for $row" "${compile[@]}"; then
@@ -59,10 +61,16 @@ remarks() {
 # build_for_tests ROW...: the modules with those of the tests, and what the kernels need
 # for them.
 build_for_tests() {
-	local row options
+	local row options loaded column word
 
+	# The rows whose tests load modules of the kernel's own.
+	loaded=$(for column in test matrix; do
+		for word in all buses; do
+			scripts/kernel/kernel.sh names "$column" "$word"
+		done
+	done)
 	for row; do
-		if is_among "$row" "$(scripts/kernel/kernel.sh names test all)"; then
+		if is_among "$row" "$loaded"; then
 			scripts/kernel/kernel.sh modules "$row" >/dev/null
 		else
 			scripts/kernel/kernel.sh dir "$row" >/dev/null

@@ -53,10 +53,12 @@ take_modules() {
 	local name
 
 	for name in alloclab.ko alloclab_usb.ko; do
-		rm -f "$name"
-		if [ -e "$1/$name" ]; then
-			cp -- "$1/$name" . || return
-			say "$name is for $2"
+		# A kernel may have no USB.
+		if [ "$name" = alloclab_usb.ko ] && [ ! -e "$1/$name" ]; then
+			rm -f "$name"
+			continue
 		fi
+		[ "$1/$name" -ef "$name" ] || cp -- "$1/$name" . || return
+		say "$name is for $2"
 	done
 }
