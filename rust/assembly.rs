@@ -113,8 +113,9 @@ pub(super) unsafe fn bind_client<T: ClientDriver>(dev: BoundDevice<'_>) -> Resul
 ///
 /// # Safety
 ///
-/// `dev` must be about to be bound to a driver. If this returns a pointer, `drop_raw` must be
-/// called with it, before the device is unbound and from any thread.
+/// `dev` must be about to be bound to a driver. If this returns a pointer, `drop_raw` of the same
+/// `T` must be called with it, before the device is unbound and from any thread. `make` must ask
+/// for no more than [`Assembly::new`] does.
 pub(super) unsafe fn into_raw<T: Driver>(
     dev: *mut bindings::device,
     make: unsafe fn(BoundDevice<'static>) -> Result<Assembly<'static, T>>,
@@ -134,7 +135,7 @@ pub(super) unsafe fn into_raw<T: Driver>(
 ///
 /// # Safety
 ///
-/// `data` must be what [`into_raw`] has made, and nobody may use it any more.
+/// `data` must be what [`into_raw`] of the same `T` has made, and nobody may use it any more.
 pub(super) unsafe fn drop_raw<T: Driver>(data: *mut c_void) {
     /// It may be dropped from another thread than it was made by.
     fn drop_anywhere<D: Send>(data: D) {

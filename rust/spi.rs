@@ -43,8 +43,8 @@ pub(crate) struct SpiBus<T>(PhantomData<fn() -> T>);
 ///
 /// # Safety
 ///
-/// `dev` must be about to be bound. If this returns 0, `remove` must be called with what `data`
-/// points to, before the device is unbound and from any thread.
+/// `dev` must be about to be bound, and `data` valid for a write. If this returns 0, `remove` must
+/// be called with what was written, before the device is unbound and from any thread.
 unsafe extern "C" fn probe<T: ClientDriver>(
     dev: *mut bindings::device,
     data: *mut *mut c_void,

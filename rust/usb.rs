@@ -8,6 +8,8 @@
 //! C headers: [`include/linux/usb.h`](srctree/include/linux/usb.h),
 //! [`include/linux/usb/hcd.h`](srctree/include/linux/usb/hcd.h)
 
+#![warn(dead_code, unused_imports, reason = "no other module has it")]
+
 use core::{
     marker::PhantomData,
     ptr::NonNull, //
@@ -105,8 +107,9 @@ impl<'bound> Interface<'bound> {
         // SAFETY: By the type invariants.
         let controller = unsafe { helpers::alloclab_usb_controller(self.0.as_raw()) };
         // CAST: `Device` is a transparent wrapper of `struct device`.
-        // SAFETY: The controller's driver named it, which is bound to it or to its child. Before
-        // that driver goes, it removes the devices on its bus.
+        // SAFETY: It is the controller's device, or one above it whose driver has made that. A
+        // driver takes away what it has made before it is unbound, and a controller the devices on
+        // its bus.
         BoundDevice::new(unsafe { &*controller.cast::<Device<Bound>>() })
     }
 
@@ -345,7 +348,7 @@ impl<T: UsbDriver> kernel::Module for Module<T> {
         let registration = Registration::new(module)
             .inspect_err(|e| pr_err!("the USB driver cannot be registered: {}\n", Errno(*e)))?;
 
-        // Last: no device is bound before the driver is registered.
+        // Last: devices may be bound, and have files, before the registration is done or fails.
         module::loaded();
         Ok(Self {
             _registration: registration,

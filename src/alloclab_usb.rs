@@ -3,8 +3,8 @@
 //! The same laboratory at a USB device: memory is allocated at probe, and for its controller where
 //! it is for DMA.
 //!
-//! A module of its own, as `alloclab.ko` is to load where USB is a module that is not loaded. A USB
-//! device has no node: what it is to be, the module's parameters say. `alloclab.rs` tells what the
+//! A module of its own, as `alloclab.ko` is to load where USB is a module that is not loaded. No
+//! node is read: what a device is to be, the module's parameters say. `alloclab.rs` tells what the
 //! modules below are.
 
 #![deny(unsafe_code)]
@@ -12,7 +12,8 @@
     dead_code,
     unused_imports,
     unused_macros,
-    reason = "the checks of alloclab.ko find what is dead; here other buses are not served"
+    reason = "alloclab.ko serves other buses, and its checks find what is dead there; what is \
+              here alone warns by itself"
 )]
 
 use kernel::{

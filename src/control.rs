@@ -202,12 +202,8 @@ fn show_live(device: &Device<'_>, m: &SeqFile) {
     seq_print!(m, "method: {}\n", held.method.name());
     let facts = held.allocation.facts();
     seq_print!(m, "{}{}", facts.for_root(), layout(held.allocation));
-    if facts.dma_address.is_some() {
-        seq_print!(
-            m,
-            "dma_mask: {:#018x}\n",
-            device.data.dma_device(device.dev).dma_mask()
-        );
+    if let (Some(_), Some(dma)) = (facts.dma_address, device.data.dma_device()) {
+        seq_print!(m, "dma_mask: {:#018x}\n", dma.dma_mask());
     }
     held.allocation
         .details(&mut |detail| seq_print!(m, "{detail}\n"));

@@ -225,9 +225,9 @@ impl<'bound> Lab<'bound> {
         });
     }
 
-    /// Returns the device that does DMA, the same or another.
-    pub(crate) fn dma_device(&self, dev: BoundDevice<'bound>) -> BoundDevice<'bound> {
-        self.kind.dma.unwrap_or(dev)
+    /// Returns the device that does DMA, the same or another, if one does.
+    pub(crate) fn dma_device(&self) -> Option<BoundDevice<'bound>> {
+        self.kind.dma.ok()
     }
 
     /// Returns the name of the device's controller, where that is a device.

@@ -193,7 +193,7 @@ pub(crate) struct Rules {
 pub(crate) struct Devices<'bound> {
     /// The one that is driven.
     pub(crate) own: BoundDevice<'bound>,
-    /// The one that does DMA: the same, or another.
+    /// The one that does DMA: the same, or another; the same if none does.
     pub(crate) dma: BoundDevice<'bound>,
 }
 

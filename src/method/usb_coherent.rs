@@ -3,6 +3,8 @@
 //! `usb_alloc_coherent`: memory that a USB device's controller reaches; the USB core decides where
 //! it is from.
 
+#![warn(dead_code, unused_imports, reason = "no other module has it")]
+
 use kernel::fmt;
 
 use super::{
