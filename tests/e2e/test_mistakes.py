@@ -19,6 +19,7 @@ def test_memory_for_dma_of_a_device_that_does_none(guest, row):
     for module in MODULES:
         load_module(guest, row, module)
     usb = guest.wait_log(r"^usb (\S+): SerialNumber: \S+-")[1][1]
+    guest.sh(f"until [ -e /sys/bus/usb/devices/{usb}:1.0 ]; do sleep 0.1; done")
     # Once, however often it happens.
     guest.expected += [r"WARNING: kernel/dma/mapping\.c:\d+ at dma_alloc_attrs\+"]
     start = guest.mark()

@@ -51,8 +51,15 @@ class Usb(Lab):
         tablet, start = f"tablet{self.guest.mark()}", self.guest.mark()
         self.plugged.append(tablet)
         self.guest.plug("usb-tablet", tablet, bus="xhci.0")
-        found = self.guest.wait_log(r"^usb (\S+): SerialNumber: \S+-", start)[1]
-        return f"{found[1]}:1.0", tablet
+        return self.wait_interface(r"\S+-", start), tablet
+
+    def wait_interface(self, serial, start):
+        """Wait for a device by its serial number; return the name of its interface."""
+        found = self.guest.wait_log(rf"^usb (\S+): SerialNumber: {serial}", start)[1]
+        name = f"{found[1]}:1.0"
+        # It comes later than that line.
+        self.guest.sh(f"until [ -e /sys/bus/usb/devices/{name} ]; do sleep 0.1; done")
+        return name
 
     def pull(self, tablet):
         """Pull a tablet out; return where the log ended before."""
@@ -219,7 +226,6 @@ def test_usb_coherent_by_pages(usb, name):
 @pytest.fixture(name="gadget")
 def fixture_gadget(guest, usb):
     """The name of a device whose controller does no DMA."""
-    assert usb
     vendor, product = GADGET_ID.split()
     start = guest.mark()
     guest.sh(f"""grep -q ' /sys/kernel/config ' /proc/mounts ||
@@ -228,8 +234,7 @@ def fixture_gadget(guest, usb):
         echo 0x{vendor} >idVendor && echo 0x{product} >idProduct
         echo gadget >strings/0x409/serialnumber && ln -s functions/Loopback.0 configs/c.1
         echo dummy_udc.0 >UDC""")
-    found = guest.wait_log(r"^usb (\S+): SerialNumber: gadget$", start)[1]
-    yield f"{found[1]}:1.0"
+    yield usb.wait_interface("gadget$", start)
     guest.sh(f"cd {GADGET} && echo >UDC; rm configs/c.1/Loopback.0; "
              "rmdir configs/c.1 functions/Loopback.0 strings/0x409; cd ..; rmdir alloclab")
 
@@ -297,10 +302,11 @@ def test_pulled_in_a_storm_of_presses(guest, usb):
     for (name, _), method in zip(plugged, methods):
         usb.wait_ready(name).set(method=method)
     press = " & ".join(f"echo 1000000 >{usb.debugfs}/{name}/press" for name, _ in plugged)
-    guest.sh(f"({press} & wait) >/tmp/said 2>&1 & sleep 1; echo")
+    guest.sh(f"({press} & wait; echo all said) >/tmp/said 2>&1 & sleep 1; echo")
     for _, tablet in plugged:
         usb.pull(tablet)
-    said = guest.sh(f"while ls {CLIENTS} | grep -q :; do sleep 0.1; done; sleep 0.2; cat /tmp/said")
+    said = guest.sh(f"while ls {CLIENTS} | grep -q :; do sleep 0.1; done; "
+                    "until grep -q 'all said' /tmp/said; do sleep 0.1; done; cat /tmp/said")
     assert said.count("No such device") == len(methods), said
     assert guest.run(f"ls {usb.debugfs}").output == ""
 

@@ -43,23 +43,36 @@ class Client(Lab):
 
     @contextlib.contextmanager
     def stormed(self):
-        """Two read all its files and write its settings meanwhile, and one presses it."""
-        use = (f"cat {self.files}/*; echo method=cycle >{self.files}/settings; "
-               f"cat /dev/{self.driver}/{self.device}")
-        press = f"echo 1000 >{self.files}/press"
-        users = (use, use, press)
-        self.guest.sh("touch /tmp/storm; rm -f /tmp/ended; " + " ".join(
-            f"(while [ -e /tmp/storm ]; do {what}; done >/dev/null 2>&1; echo >>/tmp/ended) &"
-            for what in users))
-        yield
-        self.guest.sh(f"rm /tmp/storm; until [ $(wc -l </tmp/ended) = {len(users)} ]; do "
-                      "sleep 0.1; done 2>/dev/null", 60)
+        """Two read all its files and write its settings meanwhile, and one presses it.
+
+        Each has done so once before, and goes on until the end, when the device may have gone.
+        """
+        use = (f"cat {self.files}/live {self.files}/pages {self.files}/stats && "
+               f"echo method=cycle >{self.files}/settings && "
+               f"{{ cat /dev/{self.driver}/{self.device}; true; }}")
+        users = [use, use, f"echo 1000 >{self.files}/press"]
+        self.guest.sh("touch /tmp/storm; rm -f /tmp/began /tmp/ended; " + " ".join(
+            f"({what} && echo >>/tmp/began; while [ -e /tmp/storm ]; do {what}; done; "
+            "echo >>/tmp/ended) >/dev/null 2>&1 &" for what in users))
+        try:
+            self._wait("began", len(users))
+            yield
+        finally:
+            if self.guest.running:
+                self.guest.sh("rm /tmp/storm")
+                self._wait("ended", len(users))
+
+    def _wait(self, what, users):
+        self.guest.sh(f"until [ $(wc -l </tmp/{what}) = {users} ]; do sleep 0.1; done 2>/dev/null",
+                      60)
 
 
 @contextlib.contextmanager
 def client_of(guest, bus):
     """A device on a bus; afterwards nothing of its driver is left."""
     client = Client(guest, bus)
-    yield client
-    if guest.running:
-        client.finish()
+    try:
+        yield client
+    finally:
+        if guest.running:
+            client.finish()

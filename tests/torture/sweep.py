@@ -305,7 +305,8 @@ def bind_with_an_allocation(sweep, row, name, *, module="alloclab", driver=DRIVE
                             refused=REFUSED_PROBE):
     """Fail what binding a device allocates that has something allocated at probe.
 
-    What cannot be had at probe fails it; what was had before another failure is freed.
+    What cannot be had at probe fails it; what was had before another failure is freed. Returns
+    which events the binds had.
     """
     outcomes = set()
     for kind in KINDS:
@@ -317,6 +318,7 @@ def bind_with_an_allocation(sweep, row, name, *, module="alloclab", driver=DRIVE
     sweep.arrange("failslab", KMEMLEAK, only=sweep.within("carry_out", module))
     assert _bind(sweep, f"{row}, itself", "failslab", name, module, driver, refused) == \
         {("failed",)}
+    return outcomes
 
 
 def _bind(sweep, row, kind, name, module, driver, refused):
