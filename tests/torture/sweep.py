@@ -62,8 +62,6 @@ KMEMLEAK = "__alloc_object"
 DMA_DEBUG = "add_dma_entry"
 # What the kernel says where it goes without, or gives up.
 GIVES_UP = r"^kobject: kobject_add_internal failed for \S+ \(error: -12"
-REFUSED_PROBE = (r"^alloclab \S+: (probe with driver alloclab failed with error -1[12]|"
-                 r"really_probe: driver_sysfs_add failed)$")
 # Maps a device's interrupt, once and for all.
 MAP_IRQ = "irq_create_of_mapping"
 
@@ -301,8 +299,7 @@ def fresh(node, **settings):
             *(f"write {files(node)}/{name} {value}" for name, value in settings.items())]
 
 
-def bind_with_an_allocation(sweep, row, name, *, module="alloclab", driver=DRIVER,
-                            refused=REFUSED_PROBE):
+def bind_with_an_allocation(sweep, row, name, module="alloclab", driver=DRIVER):
     """Fail what binding a device allocates that has something allocated at probe.
 
     What cannot be had at probe fails it; what was had before another failure is freed. Returns
@@ -312,17 +309,18 @@ def bind_with_an_allocation(sweep, row, name, *, module="alloclab", driver=DRIVE
     for kind in KINDS:
         # What comes before the driver and after it is as in test_bind.
         sweep.arrange(kind, KMEMLEAK, only=sweep.module(module))
-        outcomes |= _bind(sweep, row, kind, name, module, driver, refused)
+        outcomes |= _bind(sweep, row, kind, name, module, driver)
     assert {(), ("allocated",)} <= outcomes, outcomes
     # The allocation itself: among all others its number is not the same in each run.
     sweep.arrange("failslab", KMEMLEAK, only=sweep.within("carry_out", module))
-    assert _bind(sweep, f"{row}, itself", "failslab", name, module, driver, refused) == \
-        {("failed",)}
+    assert _bind(sweep, f"{row}, itself", "failslab", name, module, driver) == {("failed",)}
     return outcomes
 
 
-def _bind(sweep, row, kind, name, module, driver, refused):
+def _bind(sweep, row, kind, name, module, driver):
     """The same for what is arranged; return which events each bind had before its end."""
+    refused = (rf"^{module} \S+: (probe with driver {module} failed with error -12|"
+               r"really_probe: driver_sysfs_add failed)$")
     outcomes = set()
     failed = sweep.run(row, kind, f"write {driver}/bind {name}",
                        after=[f"write {driver}/unbind {name}",

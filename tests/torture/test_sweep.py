@@ -3,9 +3,8 @@
 
 from lab import DEBUGFS, DRIVER, READABLE
 from sweep import (COLD, DEVICE_VERBS, EARLY, HARD, KINDS, KMEMLEAK, MAP_IRQ, NODE, OWN_PAGES,
-                   QUICK_FILES, REFUSED_PROBE, SWEPT, WRITES, WRONG, bind_with_an_allocation,
-                   check_works, chosen, files, fresh, is_press, left_out, operations_of, told,
-                   works)
+                   QUICK_FILES, SWEPT, WRITES, WRONG, bind_with_an_allocation, check_works,
+                   chosen, files, fresh, is_press, left_out, operations_of, told, works)
 
 # The kernels it is for, and about how many seconds it takes there in quick scale.
 RUNS = {"debug": 126}
@@ -18,6 +17,8 @@ REFUSED_LOAD = (r"^alloclab: (preload_\w+: allocation of \d+ bytes failed|"
 NO_DIRECTORY = r"^alloclab: debugfs: the directory cannot be made: ENOMEM$"
 NO_FILES = (r"^alloclab \S+: no (debugfs (files|directory|file \w+): ENOMEM|"
             r"device file: (ENOMEM|EBUSY))$")
+REFUSED_PROBE = (r"^alloclab \S+: (probe with driver alloclab failed with error -1[12]|"
+                 r"really_probe: driver_sysfs_add failed)$")
 
 
 def test_load(guest, sweep, full):
