@@ -156,7 +156,7 @@ impl Drop for Dir {
 }
 
 /// What a file's inode points to.
-struct Entry<'bound, T: PerDevice> {
+struct FileEntry<'bound, T: PerDevice> {
     attached: Arc<Attached<'bound, T>>,
     file: &'static File<T>,
 }
@@ -167,7 +167,7 @@ struct Entry<'bound, T: PerDevice> {
 pub(crate) struct Files<'bound, T: PerDevice> {
     // Dropped before `entries`: after it nothing uses an entry any more.
     dir: Option<Dir>,
-    entries: KVec<Entry<'bound, T>>,
+    entries: KVec<FileEntry<'bound, T>>,
     attached: Arc<Attached<'bound, T>>,
 }
 
@@ -212,10 +212,10 @@ impl<'bound, T: PerDevice> Files<'bound, T> {
     fn entries(
         files: &'static [File<T>],
         attached: &Arc<Attached<'bound, T>>,
-    ) -> Result<KVec<Entry<'bound, T>>> {
+    ) -> Result<KVec<FileEntry<'bound, T>>> {
         let mut entries = KVec::with_capacity(files.len(), GFP_KERNEL)?;
         for file in files {
-            let entry = Entry {
+            let entry = FileEntry {
                 attached: attached.clone(),
                 file,
             };
@@ -233,10 +233,10 @@ impl<'bound, T: PerDevice> Files<'bound, T> {
             let name = entry.file.name;
             // SAFETY:
             // - The name is terminated and `dir` is a directory of debugfs.
-            // - The operations expect an `Entry<T>` as the inode's data. `entry` lies in a vector
-            //   that is not changed any more and is dropped after the directory; debugfs lets no
-            //   operation but `release`, which does not use it, outlive that. By the safety
-            //   requirements of `new`, that is before `'bound` ends.
+            // - The operations expect a `FileEntry<T>` as the inode's data. `entry` lies in a
+            //   vector that is not changed any more and is dropped after the directory; debugfs
+            //   lets no operation but `release`, which does not use it, outlive that. By the
+            //   safety requirements of `new`, that is before `'bound` ends.
             let made = from_err_ptr(unsafe {
                 helpers::alloclab_debugfs_create_file(
                     name.as_char_ptr(),
@@ -304,10 +304,10 @@ impl<T: PerDevice> Operations<T> {
     ///
     /// To be called by `seq_read` only, for a file that [`Operations::open`] opened.
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `single_open` stored the inode's data, an `Entry<T>`; debugfs does not let it go
-        // away while an operation runs. Nobody is told for how long the device is bound: `read`
+        // SAFETY: `single_open` stored the inode's data, a `FileEntry<T>`; debugfs does not let it
+        // go away while an operation runs. Nobody is told for how long the device is bound: `read`
         // takes any lifetime.
-        let entry = unsafe { &*(*seq).private.cast::<Entry<'_, T>>() };
+        let entry = unsafe { &*(*seq).private.cast::<FileEntry<'_, T>>() };
 
         // SAFETY: `seq` is valid and only this thread uses it during the call.
         let seq = unsafe { SeqFile::from_raw(seq) };
@@ -328,10 +328,10 @@ impl<T: PerDevice> Operations<T> {
         _: *mut bindings::loff_t,
     ) -> isize {
         // SAFETY: `single_open` stored a `seq_file` in the file, and in it the inode's data, a
-        // `Entry<T>`; debugfs does not let it go away while an operation runs.
+        // `FileEntry<T>`; debugfs does not let it go away while an operation runs.
         let entry = unsafe {
             let seq = (*file).private_data.cast::<bindings::seq_file>();
-            &*(*seq).private.cast::<Entry<'_, T>>()
+            &*(*seq).private.cast::<FileEntry<'_, T>>()
         };
 
         from_result(|| {

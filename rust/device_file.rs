@@ -179,7 +179,7 @@ impl<T: Backed> Gate<T> {
 
 /// What is registered with the kernel.
 #[repr(C)]
-struct Entry<T: Backed> {
+struct DeviceEntry<T: Backed> {
     // First, so that a pointer to it is one to the entry.
     misc: Opaque<bindings::miscdevice>,
     name: CString,
@@ -194,7 +194,7 @@ struct Entry<T: Backed> {
 ///
 /// `entry` is registered, and stays where it is.
 pub(crate) struct DeviceFile<'bound, T: Backed> {
-    entry: Pin<KBox<Entry<T>>>,
+    entry: Pin<KBox<DeviceEntry<T>>>,
     // What the gate's target points to.
     _attached: Arc<Attached<'bound, T>>,
 }
@@ -230,12 +230,12 @@ impl<'bound, T: Backed> DeviceFile<'bound, T> {
         let misc = bindings::miscdevice {
             minor: bindings::MISC_DYNAMIC_MINOR as c_int,
             name: name.as_char_ptr(),
-            fops: &Operations::<T>::FILE,
+            fops: &Fops::<T>::FILE,
             parent: attached.dev.as_raw(),
             mode: 0o600,
             ..pin_init::zeroed()
         };
-        let entry = Entry {
+        let entry = DeviceEntry {
             misc: Opaque::new(misc),
             name,
             gate,
@@ -266,9 +266,9 @@ impl<T: Backed> Drop for DeviceFile<'_, T> {
 }
 
 /// The C side of the file.
-struct Operations<T>(PhantomData<T>);
+struct Fops<T>(PhantomData<T>);
 
-impl<T: Backed> Operations<T> {
+impl<T: Backed> Fops<T> {
     const FILE: bindings::file_operations = bindings::file_operations {
         owner: module::OWNER,
         open: Some(Self::open),
@@ -298,7 +298,7 @@ impl<T: Backed> Operations<T> {
             }
             // SAFETY: `misc_open` passes the registered structure, which begins an entry, and keeps
             // it registered during the call.
-            let entry = unsafe { &*(*file).private_data.cast::<Entry<T>>() };
+            let entry = unsafe { &*(*file).private_data.cast::<DeviceEntry<T>>() };
             let space = entry.gate.make_space(&entry.name)?;
 
             // SAFETY: The file is being opened, and nobody else uses it yet. The gate that it gets
@@ -313,7 +313,7 @@ impl<T: Backed> Operations<T> {
 
     /// # Safety
     ///
-    /// To be called by the kernel only, for a file that [`Operations::open`] has opened.
+    /// To be called by the kernel only, for a file that [`Fops::open`] has opened.
     unsafe extern "C" fn release(_: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: `open` has stored it, and nobody uses the file any more.
         drop(unsafe { Arc::from_raw((*file).private_data.cast::<Gate<T>>().cast_const()) });
@@ -324,7 +324,7 @@ impl<T: Backed> Operations<T> {
     ///
     /// # Safety
     ///
-    /// [`Operations::open`] must have opened it, and it must stay open for `'a`.
+    /// [`Fops::open`] must have opened it, and it must stay open for `'a`.
     unsafe fn gate<'a>(file: *mut bindings::file) -> &'a Gate<T> {
         // SAFETY: `open` has stored it, with a reference that lasts until `release`.
         unsafe { &*(*file).private_data.cast::<Gate<T>>() }
@@ -332,7 +332,7 @@ impl<T: Backed> Operations<T> {
 
     /// # Safety
     ///
-    /// To be called by the kernel only, for a file that [`Operations::open`] has opened.
+    /// To be called by the kernel only, for a file that [`Fops::open`] has opened.
     unsafe extern "C" fn read(
         file: *mut bindings::file,
         to: *mut c_char,
@@ -373,7 +373,7 @@ impl<T: Backed> Operations<T> {
 
     /// # Safety
     ///
-    /// To be called by the kernel only, for a file that [`Operations::open`] has opened.
+    /// To be called by the kernel only, for a file that [`Fops::open`] has opened.
     unsafe extern "C" fn write(
         file: *mut bindings::file,
         from: *const c_char,
@@ -416,7 +416,7 @@ impl<T: Backed> Operations<T> {
 
     /// # Safety
     ///
-    /// To be called by the kernel only, for a file that [`Operations::open`] has opened.
+    /// To be called by the kernel only, for a file that [`Fops::open`] has opened.
     unsafe extern "C" fn mmap(
         file: *mut bindings::file,
         vma: *mut bindings::vm_area_struct,
@@ -484,7 +484,7 @@ impl<T: Backed> Operations<T> {
     ///
     /// # Safety
     ///
-    /// [`Operations::mmap`] must have made the mapping, and it must stay for `'a`.
+    /// [`Fops::mmap`] must have made the mapping, and it must stay for `'a`.
     unsafe fn window<'a>(vma: *mut bindings::vm_area_struct) -> ArcBorrow<'a, Window> {
         // SAFETY: `mmap` has stored it, with a reference that lasts until `mapping_close`.
         unsafe { ArcBorrow::from_raw((*vma).vm_private_data.cast::<Window>().cast_const()) }
@@ -494,7 +494,7 @@ impl<T: Backed> Operations<T> {
     ///
     /// # Safety
     ///
-    /// To be called by the kernel only, for a copy of a mapping that [`Operations::mmap`] has made.
+    /// To be called by the kernel only, for a copy of a mapping that [`Fops::mmap`] has made.
     unsafe extern "C" fn mapping_open(vma: *mut bindings::vm_area_struct) {
         // SAFETY: The mapping of which it is a copy has a reference during the call.
         let window: Arc<Window> = unsafe { Self::window(vma) }.into();
@@ -514,7 +514,7 @@ impl<T: Backed> Operations<T> {
 
     /// # Safety
     ///
-    /// To be called by the kernel only, for a fault in a mapping of [`Operations::mmap`].
+    /// To be called by the kernel only, for a fault in a mapping of [`Fops::mmap`].
     unsafe extern "C" fn fault(fault: *mut bindings::vm_fault) -> bindings::vm_fault_t {
         // SAFETY: The kernel keeps the mapping, and with it its file, during the fault.
         let (gate, window) = unsafe {

@@ -205,12 +205,12 @@ impl fmt::Display for Gfp {
 
 /// Shows what [`Gfp::parse`] accepts.
 pub(crate) fn allowed() -> impl fmt::Display {
-    Allowed
+    AllowedFlags
 }
 
-struct Allowed;
+struct AllowedFlags;
 
-impl fmt::Display for Allowed {
+impl fmt::Display for AllowedFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("one of")?;
         for base in Base::ALL {

@@ -31,9 +31,9 @@ use super::{
 };
 
 /// What the `kernel` crate is told of an [`ClientDriver`].
-struct Binding<T>(PhantomData<T>);
+struct ClientBinding<T>(PhantomData<T>);
 
-impl<T: ClientDriver> Bind for Binding<T> {
+impl<T: ClientDriver> Bind for ClientBinding<T> {
     type Data<'bound> = Assembly<'bound, T>;
     const OF_ID_TABLE: of::IdTable<()> = T::OF_ID_TABLE;
 
@@ -45,7 +45,7 @@ impl<T: ClientDriver> Bind for Binding<T> {
 
 /// The registration of a driver with the I2C bus.
 pub(crate) struct I2cBus<T: ClientDriver> {
-    _registration: Option<compat::Registration<Binding<T>>>,
+    _registration: Option<compat::Registration<ClientBinding<T>>>,
 }
 
 impl<T: ClientDriver> Buses for I2cBus<T> {

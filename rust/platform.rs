@@ -143,7 +143,7 @@ impl Drop for OwnDevice {
 }
 
 /// The registration of a driver.
-type Registration<T> = driver::Registration<platform::Adapter<Adapter<Binding<T>>>>;
+type PlatformRegistration<T> = driver::Registration<platform::Adapter<Adapter<Binding<T>>>>;
 
 /// What registers the module's driver with other buses. Dropping it undoes that.
 pub(crate) trait Buses: Send + Sync + Sized {
@@ -188,7 +188,7 @@ impl Buses for UsbOfAnotherModule {
 pub(crate) struct Module<T: PlatformDriver, B: Buses = ()> {
     _own_device: Option<OwnDevice>,
     _buses: B,
-    _registration: Pin<KBox<Registration<T>>>,
+    _registration: Pin<KBox<PlatformRegistration<T>>>,
     _directory: Option<Dir>,
     _load: T::Load,
 }

@@ -34,7 +34,7 @@ use super::{
 };
 
 /// What the objects of a cache are.
-pub(crate) trait Kind {
+pub(crate) trait ObjectType {
     /// The size of one, in bytes.
     const BYTES: usize;
     /// The alignment, in bytes: a power of two.
@@ -49,7 +49,7 @@ pub(crate) trait Kind {
 /// # Safety
 ///
 /// To be called by the slab allocator only, for a cache of `K`.
-unsafe extern "C" fn construct<K: Kind>(object: *mut c_void) {
+unsafe extern "C" fn construct<K: ObjectType>(object: *mut c_void) {
     let object = object.cast::<u8>();
     // SAFETY: The object has `K::BYTES` bytes and is nobody's yet.
     unsafe { object.write_bytes(0, K::BYTES) };
@@ -74,7 +74,7 @@ unsafe impl<K> Send for Cache<K> {}
 // SAFETY: As for `Send`.
 unsafe impl<K> Sync for Cache<K> {}
 
-impl<K: Kind> Cache<K> {
+impl<K: ObjectType> Cache<K> {
     /// Makes the cache `name`, which must be the name of no other cache.
     ///
     /// The constructor keeps it from being merged with another. Sleeps. Returns `ENOMEM`, also for
@@ -123,7 +123,7 @@ impl<K> Release for Arc<Cache<K>> {
     }
 }
 
-impl<K: Kind> Object<K> {
+impl<K: ObjectType> Object<K> {
     /// Allocates an object, of which `size` bytes are used, at most all.
     ///
     /// May sleep if `gfp` lets it. Returns `ENOMEM`.

@@ -243,18 +243,18 @@ pub(crate) fn gfp() -> &'static [u8] {
 /// # Invariants
 ///
 /// The driver is registered, and nobody else unregisters it.
-struct Registration<T> {
+struct UsbRegistration<T> {
     driver: Pin<KBox<Opaque<bindings::usb_driver>>>,
     _driver: PhantomData<fn() -> T>,
 }
 
 // SAFETY: A driver may be unregistered from any thread.
-unsafe impl<T> Send for Registration<T> {}
+unsafe impl<T> Send for UsbRegistration<T> {}
 
 // SAFETY: Nothing can be done with a reference.
-unsafe impl<T> Sync for Registration<T> {}
+unsafe impl<T> Sync for UsbRegistration<T> {}
 
-impl<T: UsbDriver> Registration<T> {
+impl<T: UsbDriver> UsbRegistration<T> {
     /// Registers the driver. Sleeps. Returns `EBUSY` where there is one of its name, `ENOMEM`.
     fn new(module: &'static ThisModule) -> Result<Self> {
         let driver = KBox::pin(Opaque::<bindings::usb_driver>::zeroed(), GFP_KERNEL)?;
@@ -281,7 +281,7 @@ impl<T: UsbDriver> Registration<T> {
     }
 }
 
-impl<T> Drop for Registration<T> {
+impl<T> Drop for UsbRegistration<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, it is registered and ours to unregister.
         unsafe { bindings::usb_deregister(self.driver.get()) };
@@ -336,16 +336,16 @@ unsafe extern "C" fn disconnect<T: UsbDriver>(interface: *mut bindings::usb_inte
 /// The module: the driver, and the debugfs directory that devices share.
 ///
 /// Dropped from top to bottom: when `_directory` goes, no device is left that has files in it.
-pub(crate) struct Module<T: UsbDriver> {
-    _registration: Registration<T>,
+pub(crate) struct UsbModule<T: UsbDriver> {
+    _registration: UsbRegistration<T>,
     _directory: Option<Dir>,
 }
 
-impl<T: UsbDriver> kernel::Module for Module<T> {
+impl<T: UsbDriver> kernel::Module for UsbModule<T> {
     fn init(module: &'static ThisModule) -> Result<Self> {
         T::load()?;
         let directory = Dir::new(T::NAME).inspect_err(|e| T::without_files(*e)).ok();
-        let registration = Registration::new(module)
+        let registration = UsbRegistration::new(module)
             .inspect_err(|e| pr_err!("the USB driver cannot be registered: {}\n", Errno(*e)))?;
 
         // Last: devices may be bound, and have files, before the registration is done or fails.

@@ -119,7 +119,7 @@ fn refuse(dev: BoundDevice<'_>, settings: &Settings, invalid: &Invalid) {
 }
 
 /// The module, as the macro below needs it named.
-type AlloclabUsbModule = usb::Module<Alloclab>;
+type AlloclabUsbModule = usb::UsbModule<Alloclab>;
 
 kernel::prelude::module! {
     type: AlloclabUsbModule,

@@ -52,11 +52,11 @@ impl Backed for Alloclab {
 }
 
 /// Shows the methods whose memory user space may have.
-struct Allowed;
+struct AllowedMethods;
 
-const ALLOWED: Allowed = Allowed;
+const ALLOWED: AllowedMethods = AllowedMethods;
 
-impl fmt::Display for Allowed {
+impl fmt::Display for AllowedMethods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("allowed are")?;
         Method::ALL

@@ -4,6 +4,9 @@
 //!
 //! All kernels call `unbind` before the bus releases devres, and drop the driver data after it. So
 //! the data is dropped by `unbind`.
+//!
+//! Since 7.2 the crate's `type Data<'bound>` replaces the second form. No kernel makes the whole
+//! unnecessary: each drops driver data too late, and one without I2C has nothing to register with.
 
 #![allow(
     elided_lifetimes_in_paths,
@@ -58,9 +61,9 @@ mod present {
     }
 
     /// The driver data: dropped by `unbind`.
-    pub(crate) struct Slot<D>(UnsafeCell<Option<D>>);
+    pub(crate) struct DataSlot<D>(UnsafeCell<Option<D>>);
 
-    impl<D> Slot<D> {
+    impl<D> DataSlot<D> {
         pub(super) fn new(data: D) -> Self {
             Self(UnsafeCell::new(Some(data)))
         }
@@ -81,7 +84,7 @@ mod present {
 #[cfg(has_i2c_driver_data)]
 pub(crate) mod form {
     use super::{
-        present::Slot,
+        present::DataSlot,
         *, //
     };
     use core::marker::PhantomData;
@@ -100,23 +103,26 @@ pub(crate) mod form {
 
     impl<T: Bind> i2c::Driver for Adapter<T> {
         type IdInfo = ();
-        type Data<'bound> = Slot<T::Data<'bound>>;
+        type Data<'bound> = DataSlot<T::Data<'bound>>;
         const OF_ID_TABLE: Option<of::IdTable<()>> = Some(T::OF_ID_TABLE);
 
         fn probe<'bound>(
             client: &'bound i2c::I2cClient<Core<'_>>,
             _: Option<&'bound ()>,
-        ) -> impl PinInit<Slot<T::Data<'bound>>, Error> + 'bound {
+        ) -> impl PinInit<DataSlot<T::Data<'bound>>, Error> + 'bound {
             // Only when there is memory for it to lie in: what fails late was never bound.
             pin_init::pin_init_scope(move || {
                 let dev: &'bound Device<Bound> = client.as_ref();
                 // SAFETY: The driver core makes what this returns the driver data of `client`, and
                 // `unbind` drops what is in it.
-                Ok(unsafe { T::bind(dev) }.map(Slot::new))
+                Ok(unsafe { T::bind(dev) }.map(DataSlot::new))
             })
         }
 
-        fn unbind<'bound>(_: &'bound i2c::I2cClient<Core<'_>>, this: Pin<&Slot<T::Data<'bound>>>) {
+        fn unbind<'bound>(
+            _: &'bound i2c::I2cClient<Core<'_>>,
+            this: Pin<&DataSlot<T::Data<'bound>>>,
+        ) {
             // SAFETY: The driver core calls this once, and nothing else looks into driver data.
             unsafe { this.empty() };
         }
@@ -127,7 +133,7 @@ pub(crate) mod form {
 #[cfg(has_i2c_driver_init)]
 pub(crate) mod form {
     use super::{
-        present::Slot,
+        present::DataSlot,
         *, //
     };
     use kernel::{
@@ -141,7 +147,7 @@ pub(crate) mod form {
     };
 
     /// Makes a driver of the `kernel` crate of a [`Bind`]; the driver data, too.
-    pub(crate) struct Adapter<T: Bind>(Slot<T::Data<'static>>);
+    pub(crate) struct Adapter<T: Bind>(DataSlot<T::Data<'static>>);
 
     impl<T: Bind> i2c::Driver for Adapter<T> {
         type IdInfo = ();
@@ -156,7 +162,7 @@ pub(crate) mod form {
                 // it is used: `unbind` drops it, or probe.
                 let dev = unsafe { &*core::ptr::from_ref(dev) };
                 // SAFETY: The driver core makes what this returns the driver data of `client`.
-                Ok(unsafe { T::bind(dev) }.map(|data| Self(Slot::new(data))))
+                Ok(unsafe { T::bind(dev) }.map(|data| Self(DataSlot::new(data))))
             })
         }
 

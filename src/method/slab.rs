@@ -16,7 +16,7 @@ use crate::rust::{
     limits::Limit,
     slab::{
         self,
-        Kind, //
+        ObjectType, //
     }, //
 };
 
@@ -76,7 +76,7 @@ impl Filled {
     pub(crate) const BYTE: u8 = 0xc5;
 }
 
-impl Kind for Filled {
+impl ObjectType for Filled {
     const BYTES: usize = 256;
     const ALIGN: usize = 64;
 

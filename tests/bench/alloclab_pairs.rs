@@ -85,7 +85,7 @@ of_device_table!(OF_TABLE, MODULE_OF_TABLE, [c_str!("alloclab,pairs")]);
 /// The objects of the cache, as C's.
 struct Object;
 
-impl slab::Kind for Object {
+impl slab::ObjectType for Object {
     const BYTES: usize = 256;
     const ALIGN: usize = 64;
 

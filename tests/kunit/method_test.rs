@@ -39,11 +39,11 @@ fn device() -> Result<TestDevice> {
 }
 
 /// The methods' states for a device.
-struct Bench<'a> {
+struct Fixture<'a> {
     states: States<'a>,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> Fixture<'a> {
     fn new(device: &'a TestDevice) -> Result<Self> {
         let dev = device.bound();
         let states = States::new(Devices { own: dev, dma: dev })?;
@@ -121,13 +121,13 @@ fn write_and_read_back(method: Method, buffer: &mut AnyAllocation<'_>, size: usi
 }
 
 /// Whether an allocation with these flags can be written and read back.
-fn works(bench: &Bench<'_>, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
+fn works(bench: &Fixture<'_>, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
     let mut buffer = bench.alloc(method, size, gfp)?;
     Ok(write_and_read_back(method, &mut buffer, size))
 }
 
 /// Whether memory is zero that had been dirtied by an allocation of the same size before.
-fn zeroed_after_use(bench: &Bench<'_>, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
+fn zeroed_after_use(bench: &Fixture<'_>, method: Method, size: usize, gfp: Gfp) -> Result<bool> {
     for _ in 0..8 {
         let mut buffer = bench.alloc(method, size, gfp)?;
         let mut zero = true;
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn every_method_writes_and_reads_back() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             for size in sizes(*method) {
                 let mut buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn every_method_takes_its_flags() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             let takes = &method.rules().takes;
             let size = method.rules().default_size;
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn every_method_takes_its_largest_size() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             let limit = &method.rules().limit;
             let size = if limit.fixed {
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn every_method_refuses_none_and_too_much() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             let limit = method.rules().limit.bytes();
             for (size, errno) in [
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn zeroed_memory_is_zero() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             let rules = method.rules();
             for size in sizes(*method) {
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn user_space_may_have_pages_that_hold_nothing_else() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             let mut lent = [false; 2];
             let limit = method.rules().limit.bytes();
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn methods_do_not_overlap() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         let mut buffers = KVec::new();
         for method in Method::ALL {
             for _ in 0..2 {
@@ -321,7 +321,7 @@ mod tests {
         const KEPT_BY_KASAN: [Method; 2] = [Method::Mempool, Method::List];
 
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             if cfg!(CONFIG_KASAN) && KEPT_BY_KASAN.contains(method) {
                 continue;
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn runs_cover_the_pages() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             for size in sizes(*method) {
                 let buffer = bench.alloc(*method, size, Gfp::KERNEL)?;
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn dma_memory_has_an_address_within_the_mask() -> Result {
         let device = device()?;
-        let bench = Bench::new(&device)?;
+        let bench = Fixture::new(&device)?;
         for method in Method::ALL {
             let size = method.rules().default_size;
             let facts = bench.alloc(*method, size, Gfp::KERNEL)?.facts();

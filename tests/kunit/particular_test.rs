@@ -89,8 +89,8 @@ mod tests {
             raw::ContiguousPages,
             slab::{
                 Cache,
-                Kind,
-                Object, //
+                Object,
+                ObjectType, //
             }, //
         }, //
     };
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn slab_objects_are_constructed_and_aligned() -> Result {
         struct Numbered;
-        impl Kind for Numbered {
+        impl ObjectType for Numbered {
             const BYTES: usize = 200;
             const ALIGN: usize = 128;
 
