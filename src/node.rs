@@ -25,6 +25,7 @@ use crate::{
     settings::{
         parse_context,
         parse_gfp,
+        parse_label,
         Invalid,
         Selection,
         Settings,
@@ -49,9 +50,6 @@ pub(crate) const BUTTONS: of::IdTable<()> = &OF_TABLE;
 
 /// The nodes on other buses, which have no button.
 pub(crate) const PROBES: of::IdTable<()> = &PROBE_OF_TABLE;
-
-/// The longest label, in bytes.
-const LABEL_BYTES: usize = 64;
 
 /// The properties of a device's node, each optional; what is wrong with one is logged.
 pub(crate) struct Node<'a>(pub(crate) BoundDevice<'a>);
@@ -82,72 +80,51 @@ impl Node<'_> {
 
     /// Reads whether something is to be allocated at probe. Sleeps. Returns `EINVAL`.
     pub(crate) fn at_probe(&self) -> Result<bool> {
-        let name = c_str!("alloclab,at-probe");
-        match self.read(name)? {
-            None => Ok(false),
-            Some(property) if property.is_empty() => Ok(true),
-            Some(property) => {
-                self.refuse(name, &property, "allowed is the property without a value");
-                Err(EINVAL)
-            }
-        }
-    }
-
-    fn read(&self, name: &CStr) -> Result<Option<Property>> {
-        Property::read(&self.0, name)
-    }
-
-    fn u32(&self, name: &CStr) -> Result<Option<u32>> {
-        let Some(property) = self.read(name)? else {
-            return Ok(None);
-        };
-        let value = property.as_u32().ok_or(EINVAL);
-        value
-            .map(Some)
-            .inspect_err(|_| self.refuse(name, &property, "allowed is one 32-bit cell"))
-    }
-
-    /// Reads a string; `allowed` is what is said where the property is none.
-    fn string<T>(
-        &self,
-        name: &CStr,
-        allowed: Invalid,
-        parse: impl Fn(&[u8]) -> Result<T, Invalid>,
-    ) -> Result<Option<T>> {
-        let Some(property) = self.read(name)? else {
-            return Ok(None);
-        };
-        let value = property.as_string().map_or(Err(allowed), parse);
-        value.map(Some).map_err(|invalid| {
-            self.refuse(name, &property, &invalid);
-            invalid.errno()
-        })
+        let flag = self.value(c_str!("alloclab,at-probe"), |property| {
+            property.is_empty().then_some(()).ok_or(Invalid::Flag)
+        })?;
+        Ok(flag.is_some())
     }
 
     /// Reads the label, where there is one. Sleeps. Returns `EINVAL`, `ENOMEM`.
     pub(crate) fn label(&self) -> Result<Option<KVec<u8>>> {
-        let name = c_str!("label");
-        let Some(property) = self.read(name)? else {
+        let label = self.string(c_str!("label"), Invalid::Label, |text| {
+            let text = parse_label(text)?;
+            let mut label = KVec::new();
+            Ok(label.extend_from_slice(text, GFP_KERNEL).map(|()| label))
+        })?;
+        Ok(label.transpose()?)
+    }
+
+    fn u32(&self, name: &CStr) -> Result<Option<u32>> {
+        self.value(name, |property| property.as_u32().ok_or(Invalid::Cell))
+    }
+
+    /// Reads a string; `otherwise` is what is wrong where the property is none.
+    fn string<T>(
+        &self,
+        name: &CStr,
+        otherwise: Invalid,
+        parse: impl FnOnce(&[u8]) -> Result<T, Invalid>,
+    ) -> Result<Option<T>> {
+        self.value(name, |property| {
+            property.as_string().map_or(Err(otherwise), parse)
+        })
+    }
+
+    /// Reads a property, where there is one.
+    fn value<T>(
+        &self,
+        name: &CStr,
+        parse: impl FnOnce(&Property) -> Result<T, Invalid>,
+    ) -> Result<Option<T>> {
+        let Some(property) = Property::read(&self.0, name)? else {
             return Ok(None);
         };
-        let printable = |text: &&[u8]| text.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        let fitting = |text: &&[u8]| (1..=LABEL_BYTES).contains(&text.len());
-
-        match property.as_string().filter(printable).filter(fitting) {
-            Some(text) => {
-                let mut label = KVec::new();
-                label.extend_from_slice(text, GFP_KERNEL)?;
-                Ok(Some(label))
-            }
-            None => {
-                self.refuse(
-                    name,
-                    &property,
-                    fmt!("allowed are 1 to {LABEL_BYTES} printable ASCII characters"),
-                );
-                Err(EINVAL)
-            }
-        }
+        parse(&property).map(Some).map_err(|invalid| {
+            self.refuse(name, &property, &invalid);
+            invalid.errno()
+        })
     }
 
     /// Logs which of the settings, each valid by itself, no method takes.

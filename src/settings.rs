@@ -143,6 +143,18 @@ pub(crate) fn parse_context(text: &[u8]) -> Result<Context, Invalid> {
 /// The most presses that one write can ask for.
 const MAX_PRESSES: usize = 1_000_000;
 
+/// The longest label, in bytes.
+const LABEL_BYTES: usize = 64;
+
+/// Checks a label.
+pub(crate) fn parse_label(text: &[u8]) -> Result<&[u8], Invalid> {
+    let printable = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if !printable || !(1..=LABEL_BYTES).contains(&text.len()) {
+        return Err(Invalid::Label);
+    }
+    Ok(text)
+}
+
 /// Parses a number of presses.
 pub(crate) fn parse_presses(text: &[u8]) -> Result<usize, Invalid> {
     match parse_number(text, Invalid::Presses) {
@@ -182,6 +194,12 @@ pub(crate) enum Invalid {
     Context,
     /// Not a number of presses.
     Presses,
+    /// Not a cell of the device tree.
+    Cell,
+    /// A value where there may be none.
+    Flag,
+    /// Not a label.
+    Label,
     /// Not a setting with its value, or one that was said before.
     Word,
     /// This method objects to it.
@@ -222,6 +240,11 @@ impl fmt::Display for Invalid {
             ),
             Self::Context => f.write_str("allowed are thread, hard"),
             Self::Presses => f.write_fmt(fmt!("allowed are 1 to {MAX_PRESSES}")),
+            Self::Cell => f.write_str("allowed is one 32-bit cell"),
+            Self::Flag => f.write_str("allowed is the property without a value"),
+            Self::Label => f.write_fmt(fmt!(
+                "allowed are 1 to {LABEL_BYTES} printable ASCII characters"
+            )),
             Self::Word => {
                 f.write_str("allowed are")?;
                 for (setting, _) in SETTINGS {
