@@ -138,7 +138,7 @@ struct Gate<T: Backed> {
     #[pin]
     target: Mutex<Option<Target<T>>>,
     // Of the mappings; made when the file is opened for the first time. Its lock is held for that
-    // alone: whoever opens a file of the kernel's miscellaneous devices waits for who opens one.
+    // alone: the kernel opens one file of its miscellaneous devices at a time.
     #[pin]
     space: Mutex<Option<Space>>,
 }

@@ -85,7 +85,7 @@ impl Stretch {
         Self { start_ns: None }
     }
 
-    /// Returns how long the work, which goes on at `now_ns`, is to pause, if it is to. Any context.
+    /// Returns for how long to pause work that still goes on at `now_ns`, if at all. Any context.
     ///
     /// The longer a single press takes, the longer the stretch becomes, and so does the pause, up
     /// to what four seconds of work cost. The difference is right across a wrap of the counter.

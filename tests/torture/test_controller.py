@@ -85,7 +85,7 @@ def test_controller_goes_first(guest, lab, button, buttons, count):
     irqs = [button.irq() for button in buttons]
     before = warnings(guest)
     said = unbound(lab, buttons, f"echo gpio-sim >{CONTROLLER}/unbind")
-    # One of each, of which the kernel says so in the line before, and nothing else.
+    # One warning for each interrupt, which the line before it names, and nothing else.
     assert warnings(guest) == before + len(buttons), said
     wrong = complaints(said)
     assert len(wrong) == len(buttons) and all(re.search(WARNING, line) for line in wrong), said
