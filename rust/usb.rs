@@ -265,6 +265,11 @@ impl<T: UsbDriver> UsbRegistration<T> {
             (*driver).name = name;
             (*driver).probe = Some(probe::<T>);
             (*driver).disconnect = Some(disconnect::<T>);
+            (*driver).suspend = Some(suspend);
+            (*driver).resume = Some(stay);
+            (*driver).reset_resume = Some(stay);
+            (*driver).pre_reset = Some(stay);
+            (*driver).post_reset = Some(stay);
         }
         // SAFETY:
         // - It does not move, and it lives until it is unregistered; the name lives as long as the
@@ -331,6 +336,18 @@ unsafe extern "C" fn probe<T: UsbDriver>(
 unsafe extern "C" fn disconnect<T: UsbDriver>(interface: *mut bindings::usb_interface) {
     // SAFETY: By the safety requirements; `probe` has set the data.
     unsafe { drop_raw::<T>(bindings::dev_get_drvdata(device_of(interface))) };
+}
+
+/// Leaves an interface as it is, before and after its device is reset, and when it wakes up.
+///
+/// Nothing that the device does is to be stopped or started. Without this, the bus would unbind it.
+extern "C" fn stay(_: *mut bindings::usb_interface) -> c_int {
+    0
+}
+
+/// The same, before its device sleeps.
+extern "C" fn suspend(_: *mut bindings::usb_interface, _: bindings::pm_message_t) -> c_int {
+    0
 }
 
 /// The module: the driver, and the debugfs directory that devices share.

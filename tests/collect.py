@@ -22,6 +22,7 @@ ONLY = {"edges": ("OF", ["y"], "edges: without device trees (CONFIG_OF) there is
         "i2c": ("I2C_GPIO", ["y", "m"], "i2c: without I2C_GPIO there is no I2C bus"),
         "spi": ("SPI_GPIO", ["y", "m"], "spi: without SPI_GPIO there is no SPI bus"),
         "dummy": ("USB_DUMMY_HCD", ["y"], ""),
+        "sleeps": ("PM_DEBUG", ["y"], ""),
         "usb": ("USB_XHCI_PCI", ["y", "m"], "usb: without USB_XHCI_PCI there is no USB bus")}
 # So many tests may have the mark.
 EXCUSED_MOST = 5

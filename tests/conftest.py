@@ -193,6 +193,7 @@ def fixture_guests(request, group, row):
             modules.append("alloclab_kunit")
     if any(item.get_closest_marker("usb") for item in items):
         modules.append("alloclab_usb")
+        sources = [*{*sources, HERE / "guest/usb_reset.c"}]
     if any(path.stem == "test_mistakes" for path in paths):
         modules.append("alloclab_mistakes")
     files = {f"root/{name}.ko": row.product(f"{name}.ko") for name in modules}

@@ -100,6 +100,11 @@ def all_cpus(guest):
     return ",".join(map(str, range(guest.cpus)))
 
 
+def without_age(live):
+    """The file `live`, but for the age of what is held."""
+    return {key: value for key, value in live.items() if key != "age_ns"}
+
+
 def errno(result):
     """The error that a command printed, by name; None when it succeeded."""
     if result.status == 0:

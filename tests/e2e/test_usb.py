@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from guest.events import Event
-from lab import PL061, Boot, Lab, errno, load_module
+from lab import PL061, Boot, Lab, errno, load_module, without_age
 from test_probe_methods import METHODS
 
 BOOT = Boot("usb", cpus=2, kernel_modules=["xhci-pci"], devices=("qemu-xhci,id=xhci,p2=8",),
@@ -343,6 +343,31 @@ def test_unbind_and_bind(guest, usb, name):
     usb.wait_ready(name)
     guest.sh(f"cd {CLIENTS}; echo {name} >unbind; echo {name} >bind")
     assert [event.what for event in usb.events(name)] == ["allocated", "freed", "allocated"]
+
+
+def test_stays_while_the_device_is_reset(guest, usb, name):
+    usb.load("method=usb_coherent size=100K")
+    button = usb.wait_ready(name)
+    held, start = button.live(), guest.mark()
+    guest.sh(f"cd /sys/bus/usb/devices/{name.partition(':')[0]}; "
+             "/root/usb_reset $(printf /dev/bus/usb/%03d/%03d $(cat busnum devnum))")
+    guest.wait_log(r"^usb \S+: reset \S+ USB device number", start)
+    assert without_age(button.live()) == without_age(held)
+    assert [event.what for event in usb.events(name)] == ["allocated"]
+
+
+@pytest.mark.sleeps
+def test_stays_while_the_system_sleeps(guest, usb, name):
+    usb.load("method=coherent")
+    button = usb.wait_ready(name)
+    held, start = button.live(), guest.mark()
+    # As far as devices, for a second.
+    guest.sh("cd /sys/power; echo 1 >/sys/module/suspend/parameters/pm_test_delay; "
+             "echo devices >pm_test; echo freeze >state; echo none >pm_test")
+    guest.wait_log("^PM: suspend exit", start)
+    assert without_age(button.live()) == without_age(held)
+    button.software_press(1)
+    assert [event.what for event in usb.events(name)] == ["allocated", "freed"]
 
 
 def test_unload_while_a_file_is_open(guest, usb, name):

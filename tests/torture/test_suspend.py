@@ -4,7 +4,7 @@
 import errno
 import time
 
-from lab import PL061, Boot, node, nodes
+from lab import PL061, Boot, node, nodes, without_age
 
 # The kernels it is for, and about how many seconds it takes there in quick scale; None: full alone.
 RUNS = {"debug": None, "stock": 36}
@@ -38,11 +38,6 @@ def sleep_through(guest, meanwhile, seconds=WAKE_SECONDS):
     # The line was let go, which is the edge, while it slept.
     assert time.monotonic() - pressed > 0.3
     assert guest.sh("while [ ! -s /run/slept ]; do usleep 100000; done; cat /run/slept") == "0\n"
-
-
-def without_age(live):
-    """The file `live`, but for the age of what is held."""
-    return {key: value for key, value in live.items() if key != "age_ns"}
 
 
 def test_press_while_asleep(guest, lab, button, full, count):
