@@ -154,7 +154,7 @@ impl<'bound> Lab<'bound> {
         } = asked;
         let states = States::new(Devices {
             own: dev,
-            dma: kind.dma.unwrap_or(dev),
+            dma: kind.dma.ok(),
         })?;
 
         let (publisher, taker) = handover::new()?;

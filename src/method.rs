@@ -193,8 +193,8 @@ pub(crate) struct Rules {
 pub(crate) struct Devices<'bound> {
     /// The one that is driven.
     pub(crate) own: BoundDevice<'bound>,
-    /// The one that does DMA: the same, or another; the same if none does.
-    pub(crate) dma: BoundDevice<'bound>,
+    /// The one that does DMA, the same or another, if one does.
+    pub(crate) dma: Option<BoundDevice<'bound>>,
 }
 
 /// Why a request is refused before it is tried.

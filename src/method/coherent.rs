@@ -28,10 +28,11 @@ impl AllocateFrom for Coherent {
         dma: true,
         ..Rules::KMALLOC
     };
-    type State<'bound> = BoundDevice<'bound>;
+    // Where there is none, no request gets here.
+    type State<'bound> = Option<BoundDevice<'bound>>;
     type Allocation<'bound> = Shared<CoherentBuffer<'bound>>;
 
-    fn setup(devices: Devices<'_>) -> Result<BoundDevice<'_>> {
+    fn setup(devices: Devices<'_>) -> Result<Self::State<'_>> {
         Ok(devices.dma)
     }
 
@@ -39,7 +40,8 @@ impl AllocateFrom for Coherent {
         dev: &Self::State<'bound>,
         request: &Request,
     ) -> Result<Self::Allocation<'bound>> {
-        CoherentBuffer::new(*dev, request.size, request.gfp).map(Shared::new)
+        let dev = dev.ok_or(ENODEV)?;
+        CoherentBuffer::new(dev, request.size, request.gfp).map(Shared::new)
     }
 }
 

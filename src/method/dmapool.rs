@@ -27,17 +27,20 @@ impl AllocateFrom for Dmapool {
         dma: true,
         ..Rules::KMALLOC
     };
-    type State<'bound> = Arc<dma_pool::DmaPool<'bound>>;
+    // Where nothing does DMA, there is none, and no request gets here.
+    type State<'bound> = Option<Arc<dma_pool::DmaPool<'bound>>>;
     type Allocation<'bound> = dma_pool::DmaBlock<'bound>;
 
     fn setup(devices: Devices<'_>) -> Result<Self::State<'_>> {
-        dma_pool::DmaPool::new(c_str!("alloclab"), devices.dma, BLOCKS)
+        let pool = |dev| dma_pool::DmaPool::new(c_str!("alloclab"), dev, BLOCKS);
+        devices.dma.map(pool).transpose()
     }
 
     fn alloc<'bound>(
         pool: &Self::State<'bound>,
         request: &Request,
     ) -> Result<Self::Allocation<'bound>> {
+        let pool = pool.as_ref().ok_or(ENODEV)?;
         dma_pool::DmaBlock::new(pool, request.size, request.gfp)
     }
 }

@@ -142,6 +142,12 @@ def test_size_flags_and_label(bus, devices):
     assert (live["label"], live["gfp"], live["zeroed"]) == ("sensor", "kernel+zero", "asked")
 
 
+def test_no_pool_is_made_in_their_name(guest, bus, devices):
+    assert devices.loaded()
+    # A device that has one of its own has this file.
+    assert guest.run(f"ls /sys/bus/{bus.name}/devices/*/pools").status != 0
+
+
 @pytest.mark.parametrize("method", NEED_DMA)
 def test_what_needs_dma_is_refused(guest, bus, devices, method):
     name = bus.name_of(method)

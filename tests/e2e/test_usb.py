@@ -249,6 +249,8 @@ def test_controller_that_does_no_dma(usb, gadget):
     button.software_press(2 * len(can))
     assert [event.method for event in usb.events(gadget) if event.what == "allocated"] == \
         [*can, can[0]]
+    # No pool is made in its name.
+    assert usb.guest.run(f"ls /sys/bus/usb/devices/{gadget}/pools").status != 0
     for method in ("coherent", "dmapool"):
         assert button.refused("method", method, "EINVAL") == f"{method} {NO_DMA}"
     button.set(settings="method=usb_coherent size=3000 gfp=kernel+zero", press=2)

@@ -46,7 +46,10 @@ struct Fixture<'a> {
 impl<'a> Fixture<'a> {
     fn new(device: &'a TestDevice) -> Result<Self> {
         let dev = device.bound();
-        let states = States::new(Devices { own: dev, dma: dev })?;
+        let states = States::new(Devices {
+            own: dev,
+            dma: Some(dev),
+        })?;
         Ok(Self { states })
     }
 

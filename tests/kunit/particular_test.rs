@@ -45,7 +45,10 @@ fn request(size: usize) -> Request {
 /// What the methods need for the test's device.
 fn states(device: &TestDevice) -> Result<States<'_>> {
     let dev = device.bound();
-    States::new(Devices { own: dev, dma: dev })
+    States::new(Devices {
+        own: dev,
+        dma: Some(dev),
+    })
 }
 
 /// Allocates with a method for the test's device.
