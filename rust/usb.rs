@@ -26,16 +26,12 @@ use kernel::{
         from_result,
         to_result, //
     },
-    ffi::{
-        c_char,
-        c_int, //
-    },
+    ffi::c_int,
     prelude::*,
-    str::CStr,
     types::Opaque, //
 };
 
-mod helpers;
+pub(crate) mod helpers;
 
 use super::{
     assembly::{
@@ -205,34 +201,6 @@ impl<'bound> UsbBuffer<'bound> {
     pub(crate) fn dma_address(&self) -> Option<ShownDmaAddress> {
         (self.source.from != Source::Kmalloc).then(|| ShownDmaAddress::new(self.source.address))
     }
-}
-
-/// Returns the text of a parameter of the module.
-///
-/// # Safety
-///
-/// `read` must return a string that lives as long as the module.
-unsafe fn parameter(read: unsafe extern "C" fn() -> *const c_char) -> &'static [u8] {
-    // SAFETY: By the safety requirements. Parameters do not change after load.
-    unsafe { CStr::from_char_ptr(read()) }.to_bytes()
-}
-
-/// Returns what method each device is to use at first.
-pub(crate) fn method() -> &'static [u8] {
-    // SAFETY: It is a parameter.
-    unsafe { parameter(helpers::alloclab_usb_method) }
-}
-
-/// Returns how much each device is to allocate at first.
-pub(crate) fn size() -> &'static [u8] {
-    // SAFETY: It is a parameter.
-    unsafe { parameter(helpers::alloclab_usb_size) }
-}
-
-/// Returns the flags that each device is to use at first.
-pub(crate) fn gfp() -> &'static [u8] {
-    // SAFETY: It is a parameter.
-    unsafe { parameter(helpers::alloclab_usb_gfp) }
 }
 
 /// The registration of a driver with the USB bus; dropping it undoes that, and unbinds the driver's

@@ -267,7 +267,7 @@ check "doc: device-tree properties" documented properties \
 check "doc: module parameters" documented parameters \
 	< <(printf '%s\n' doc/device-tree.md rust/params.c)
 check "doc: parameters for USB" documented parameters \
-	< <(printf '%s\n' doc/usb.md rust/usb/helpers.c)
+	< <(printf '%s\n' doc/usb.md rust/usb/params.c)
 check "doc: excerpts" documented excerpts < <(echo doc/probes.md && files '*.rs')
 check "doc: kernels" documented kernels \
 	< <(printf '%s\n' doc/kernels.md README.md scripts/kernel/table)

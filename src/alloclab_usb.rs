@@ -27,6 +27,10 @@ mod control;
 mod device;
 mod lab;
 
+#[path = "../rust/usb/params.rs"]
+#[allow(unsafe_code, reason = "it is where C is called")]
+mod params;
+
 use button::DEFAULT_DEBOUNCE;
 use lab::{
     Alloclab,
@@ -98,9 +102,9 @@ impl UsbDriver for Alloclab {
 /// Parses the module's parameters. What is wrong with one is logged. Returns `EINVAL`, `E2BIG`.
 fn parameters() -> Result<Settings> {
     Ok(Settings {
-        selection: parameter("method", usb::method(), Selection::parse)?,
-        size: parameter("size", usb::size(), Size::parse)?,
-        gfp: parameter("gfp", usb::gfp(), parse_gfp)?,
+        selection: parameter("method", params::method(), Selection::parse)?,
+        size: parameter("size", params::size(), Size::parse)?,
+        gfp: parameter("gfp", params::gfp(), parse_gfp)?,
         ..Settings::DEFAULT
     })
 }

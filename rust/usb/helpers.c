@@ -1,43 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The helpers, as Kbuild lets an object belong to one module only, and what rust/usb.rs calls: the
- * parameters of that module, the controller of a USB device, the memory that it has for the device.
+ * controller of a USB device, the memory that it has for the device.
  */
 #include "../helpers.c"
 #include "../line.c"
 
 #include <linux/genalloc.h>
-#include <linux/moduleparam.h>
 #include <linux/usb.h>
 #include <linux/usb/hcd.h>
-
-/* The module's parameters. */
-static char *method = "cycle";
-module_param(method, charp, 0444);
-MODULE_PARM_DESC(method, "what each device gets at probe: cycle or a method (default: cycle)");
-
-static char *size = "default";
-module_param(size, charp, 0444);
-MODULE_PARM_DESC(size, "how much: bytes, with K, M, G, or default, as each method has it (default: default)");
-
-static char *gfp = "kernel";
-module_param(gfp, charp, 0444);
-MODULE_PARM_DESC(gfp, "with which flags, as in the file gfp (default: kernel)");
-
-const char *alloclab_usb_method(void)
-{
-	return method;
-}
-
-const char *alloclab_usb_size(void)
-{
-	return size;
-}
-
-const char *alloclab_usb_gfp(void)
-{
-	return gfp;
-}
 
 bool alloclab_is_usb_interface(const struct device *dev)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What is called in C: made by scripts/kernel/bindgen.sh of
-//! rust/usb/helpers.c.
+//! rust/usb/helpers.c rust/usb/params.c.
 
 #![allow(
     improper_ctypes,
@@ -16,9 +16,6 @@ use kernel::{
 };
 
 extern "C" {
-    pub fn alloclab_usb_method() -> *const ffi::c_char;
-    pub fn alloclab_usb_size() -> *const ffi::c_char;
-    pub fn alloclab_usb_gfp() -> *const ffi::c_char;
     pub fn alloclab_is_usb_interface(dev: *const device) -> bool_;
     pub fn alloclab_usb_controller(dev: *mut device) -> *mut device;
     pub fn alloclab_usb_does_dma(dev: *mut device) -> bool_;
@@ -40,4 +37,7 @@ extern "C" {
         bytes: usize,
         usable: *mut usize,
     ) -> ffi::c_int;
+    pub fn alloclab_usb_method() -> *const ffi::c_char;
+    pub fn alloclab_usb_size() -> *const ffi::c_char;
+    pub fn alloclab_usb_gfp() -> *const ffi::c_char;
 }

@@ -72,7 +72,7 @@ declare_functions() {
 
 declare_functions rust/helpers.rs 'vfree|dma_pool' \
 	rust/helpers.c rust/line.c rust/params.c rust/spi.c
-declare_functions rust/usb/helpers.rs '' rust/usb/helpers.c
+declare_functions rust/usb/helpers.rs '' rust/usb/helpers.c rust/usb/params.c
 if grep -qx CONFIG_KUNIT=y "$ROW/build/.config"; then
 	declare_functions tests/kunit/helpers.rs 'kunit_device_(un)?register' tests/kunit/helpers.c
 fi
