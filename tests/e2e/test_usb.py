@@ -197,16 +197,23 @@ def pool_blocks(usb, pool):
     return sum(map(int, re.findall(rf"^{pool} +(\d+) ", text, re.MULTILINE)))
 
 
+def by_itself(row):
+    """What `live` says of memory that nobody asked to be zeroed, where the kernel may zero it."""
+    return "kernel" if row.config().get("INIT_ON_ALLOC_DEFAULT_ON") == "y" else "no"
+
+
 @pytest.mark.parametrize("size, usable, pool", [
     (1, 128, "buffer-128"), (128, 128, "buffer-128"), (129, 512, "buffer-512"),
     (512, 512, "buffer-512"), (513, 2048, "buffer-2048"), (2048, 2048, "buffer-2048")])
-def test_usb_coherent_from_a_pool(usb, name, size, usable, pool):
+def test_usb_coherent_from_a_pool(row, usb, name, size, usable, pool):
     before = pool_blocks(usb, pool)
     usb.load(f"method=usb_coherent size={size} gfp=kernel+zero")
-    live = usb.wait_ready(name).live()
+    button = usb.wait_ready(name)
+    live = button.live()
     assert (live["from"], live["usable"], live["zeroed"]) == ("pool", str(usable), "asked")
     # The kernel counts it, in the pool of this size.
     assert pool_blocks(usb, pool) == before + 1
+    assert button.hold(gfp="kernel")[1]["zeroed"] == by_itself(row)
     usb.unload()
     assert pool_blocks(usb, pool) == before
 
@@ -240,7 +247,7 @@ def fixture_gadget(guest, usb):
 
 
 @pytest.mark.dummy
-def test_controller_that_does_no_dma(usb, gadget):
+def test_controller_that_does_no_dma(row, usb, gadget):
     usb.load(device=GADGET_ID)
     button = usb.wait_ready(gadget)
     can = [method for method in ALL if method not in ("coherent", "dmapool")]
@@ -257,6 +264,7 @@ def test_controller_that_does_no_dma(usb, gadget):
     live = button.live()
     assert (live["from"], live["zeroed"]) == ("kmalloc", "asked") and "dma" not in live
     assert int(live["usable"]) >= 3000 and live["controller"].startswith("dummy_hcd")
+    assert button.hold(gfp="kernel")[1]["zeroed"] == by_itself(row)
 
 
 @pytest.mark.dummy
