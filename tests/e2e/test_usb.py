@@ -28,7 +28,7 @@ FAILED = re.compile(rf"^probe with driver {NAME} failed with error -(\d+)$")
 GONE_SECONDS = 1
 NO_DMA = ("is for a device that does DMA itself, and this one's controller does none, or has "
           "memory of its own for it")
-E2BIG, EINVAL = 7, 22
+E2BIG, EBUSY, EINVAL = 7, 16, 22
 
 
 class Usb(Lab):
@@ -189,6 +189,23 @@ def test_failures_are_those_of_probe(usb, name, parameters, error, said):
     assert int(FAILED.match(end)[1]) == error
     made = usb.guest.run(f"ls -d {usb.debugfs}/{name} {CLIENTS}/{name}")
     assert made.output.count("No such") == 2
+
+
+def test_failure_of_an_allocator_is_that_of_probe(guest, usb):
+    # There is one static buffer for all devices.
+    holder, tablet = usb.plug()
+    usb.load("method=static")
+    usb.wait_ready(holder)
+    late, _ = usb.plug()
+    guest.wait_log(rf"^{NAME} {re.escape(late)}: probe with driver ", usb.start)
+    failed, end = usb.texts(late)
+    assert re.fullmatch(r"static: allocation of \d+ bytes failed: EBUSY \(probe\)", failed)
+    assert int(FAILED.match(end)[1]) == EBUSY
+    assert guest.run(f"ls -d {usb.debugfs}/{late} {CLIENTS}/{late}").output.count("No such") == 2
+    # It can be had once the other has gone.
+    guest.wait_log(rf"^{NAME} {re.escape(holder)}: static: freed ", usb.pull(tablet))
+    guest.sh(f"echo {late} >{CLIENTS}/bind")
+    assert [event.what for event in usb.events(late)] == ["failed", "allocated"]
 
 
 def pool_blocks(usb, pool):
