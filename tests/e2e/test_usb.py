@@ -324,6 +324,7 @@ def test_pulled_while_it_holds(guest, usb, method):
 
 def test_pulled_in_a_storm_of_presses(guest, usb):
     methods = ["kmalloc", "coherent", "usb_coherent", "devm"]
+    before = pool_blocks(usb, "buffer-2048")
     plugged = [usb.plug() for _ in methods]
     usb.load()
     for (name, _), method in zip(plugged, methods):
@@ -336,6 +337,16 @@ def test_pulled_in_a_storm_of_presses(guest, usb):
                     "until grep -q 'all said' /tmp/said; do sleep 0.1; done; cat /tmp/said")
     assert said.count("No such device") == len(methods), said
     assert guest.run(f"ls {usb.debugfs}").output == ""
+    assert pool_blocks(usb, "buffer-2048") == before
+    for (name, _), method in zip(plugged, methods):
+        *_, last = usb.events(name)
+        # Of what a press has done as the last, no line need be shown.
+        if last.press is None:
+            ends = "left" if method == "devm" else "freed"
+            assert (last.method, last.what) == (method, ends)
+            pulled, freed = usb.times(rf" usb {name.partition(':')[0]}: USB disconnect, ",
+                                      rf"{NAME} {re.escape(name)}: {method}: {ends} .*unbind")
+            assert 0 <= freed - pulled < GONE_SECONDS
 
 
 def test_one_of_two_is_pulled(guest, usb):
