@@ -18,6 +18,7 @@ use crate::{
         Kind,
         Lab, //
     },
+    method::Context,
     node::{
         Node,
         BUTTONS,
@@ -30,7 +31,8 @@ use crate::{
         bound::BoundDevice,
         errno::Errno,
         platform::PlatformDriver, //
-    }, //
+    },
+    settings::Settings, //
 };
 
 /// The buttons.
@@ -70,7 +72,7 @@ impl PlatformDriver for Alloclab {
             controller: None,
             dma: Ok(dev),
         };
-        lab(dev, kind, node.debounce()?)
+        lab(dev, kind, node.debounce()?, node.context()?)
     }
 }
 
@@ -86,7 +88,7 @@ impl ClientDriver for Alloclab {
             controller: dev.controller(),
             dma: Err("this one leaves it to another"),
         };
-        lab(dev, kind, DEFAULT_DEBOUNCE)
+        lab(dev, kind, DEFAULT_DEBOUNCE, Context::Thread)
     }
 }
 
@@ -95,9 +97,13 @@ fn lab<'bound>(
     dev: BoundDevice<'bound>,
     kind: Kind<'bound>,
     debounce: Delta,
+    context: Context,
 ) -> Result<impl PinInit<Lab<'bound>, Error> + 'bound> {
     let node = Node(dev);
-    let settings = node.settings()?;
+    let settings = Settings {
+        context,
+        ..node.settings()?
+    };
     let label = node.label()?;
     let plan = kind.plan(dev, settings).map_err(|invalid| {
         node.refuse_settings(&settings, &invalid);

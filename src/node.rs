@@ -16,7 +16,10 @@ use kernel::{
 
 use crate::{
     button::DEFAULT_DEBOUNCE,
-    method::Objection,
+    method::{
+        Context,
+        Objection, //
+    },
     rust::{
         bound::BoundDevice,
         platform::of_device_table,
@@ -72,10 +75,14 @@ impl Node<'_> {
             gfp: self
                 .string(c_str!("alloclab,gfp"), Invalid::Gfp, parse_gfp)?
                 .unwrap_or(Settings::DEFAULT.gfp),
-            context: self
-                .string(c_str!("alloclab,context"), Invalid::Context, parse_context)?
-                .unwrap_or(Settings::DEFAULT.context),
+            ..Settings::DEFAULT
         })
+    }
+
+    /// Reads where the presses of a button allocate. Sleeps. Returns `EINVAL`.
+    pub(crate) fn context(&self) -> Result<Context> {
+        let context = self.string(c_str!("alloclab,context"), Invalid::Context, parse_context)?;
+        Ok(context.unwrap_or(Settings::DEFAULT.context))
     }
 
     /// Reads whether something is to be allocated at probe. Sleeps. Returns `EINVAL`.

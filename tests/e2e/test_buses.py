@@ -60,7 +60,9 @@ class Bus(NamedTuple):
             **{BY[method]: [f'alloclab,method = "{method}"'] for method in METHODS},
             BY["cycle"]: [],
             BY["sized"]: ['alloclab,method = "vmalloc"', f"alloclab,size = <{SIZE}>",
-                          'alloclab,gfp = "kernel+zero"', 'label = "sensor"'],
+                          'alloclab,gfp = "kernel+zero"', 'label = "sensor"',
+                          # It is for buttons, and not read.
+                          'alloclab,context = "hard"'],
             BY["large"]: ['alloclab,method = "slab"', "alloclab,size = <1000000>"],
             BY["foreign"]: []}
         devices = []
@@ -138,8 +140,10 @@ def test_size_flags_and_label(bus, devices):
     name = bus.name_of("sized")
     event = devices.at_probe(name, "vmalloc")
     assert event.bytes == SIZE
-    live = devices.button(name).live()
+    button = devices.button(name)
+    live = button.live()
     assert (live["label"], live["gfp"], live["zeroed"]) == ("sensor", "kernel+zero", "asked")
+    assert (live["context"], button.read("context")) == ("thread", "thread\n")
 
 
 def test_no_pool_is_made_in_their_name(guest, bus, devices):
