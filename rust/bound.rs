@@ -51,7 +51,8 @@ impl<'bound> BoundDevice<'bound> {
     }
 
     /// Returns the name of the device that drives the bus of this one, where it is on a bus whose
-    /// controllers are devices themselves: I2C, SPI.
+    /// controllers are devices themselves: I2C, SPI. Behind a multiplexer of buses, it is the next
+    /// device on the way there.
     pub(crate) fn controller(self) -> Option<&'bound CStr> {
         // SAFETY: The device is valid, as `self` borrows it. A controller goes after the devices on
         // its bus.
