@@ -33,6 +33,7 @@ mod params;
 
 use button::DEFAULT_DEBOUNCE;
 use lab::{
+    without_files,
     Alloclab,
     Asked,
     Kind,
@@ -40,7 +41,6 @@ use lab::{
 };
 use rust::{
     bound::BoundDevice,
-    errno::Errno,
     usb::{
         self,
         Interface,
@@ -61,12 +61,7 @@ impl UsbDriver for Alloclab {
     }
 
     fn without_files(e: Error) {
-        let errno = Errno(e);
-        if e == ENODEV || e == EPERM {
-            pr_info!("no debugfs ({errno}): devices have no files, and nothing presses them\n");
-        } else {
-            pr_err!("debugfs: the directory cannot be made: {errno}\n");
-        }
+        without_files(e, "devices have no files, and nothing presses them");
     }
 
     fn probe<'bound>(

@@ -13,6 +13,7 @@ use kernel::{
 use crate::{
     button::DEFAULT_DEBOUNCE,
     lab::{
+        without_files,
         Alloclab,
         Asked,
         Kind,
@@ -29,7 +30,6 @@ use crate::{
     rust::{
         assembly::ClientDriver,
         bound::BoundDevice,
-        errno::Errno,
         platform::PlatformDriver, //
     },
     settings::Settings, //
@@ -48,12 +48,7 @@ impl PlatformDriver for Alloclab {
     }
 
     fn without_files(e: Error) {
-        let errno = Errno(e);
-        if e == ENODEV || e == EPERM {
-            pr_info!("no debugfs ({errno}): the button works without its files\n");
-        } else {
-            pr_err!("debugfs: the directory cannot be made: {errno}\n");
-        }
+        without_files(e, "the button works without its files");
         if params::button() {
             pr_warn!("without debugfs, nothing can press a button that has no line\n");
         }

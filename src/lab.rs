@@ -53,6 +53,7 @@ use crate::{
             Place, //
         },
         debugfs::File,
+        errno::Errno,
         flag::Flag,
         handover::{
             self,
@@ -315,6 +316,16 @@ fn carry_out<'bound>(
     Outcome::of(method, request, |place| {
         states.alloc(method, &request, place)
     })
+}
+
+/// Logs why devices have no files: there is no debugfs, with what that means, or it has failed.
+pub(crate) fn without_files(e: Error, meaning: &str) {
+    let errno = Errno(e);
+    if e == ENODEV || e == EPERM {
+        pr_info!("no debugfs ({errno}): {meaning}\n");
+    } else {
+        pr_err!("debugfs: the directory cannot be made: {errno}\n");
+    }
 }
 
 /// The driver.
