@@ -270,11 +270,6 @@ impl Rules {
             .or_else(|| self.context(request))
     }
 
-    /// Returns whether memory that is allocated with `gfp` is zeroed because it is asked for.
-    pub(crate) fn asks_for_zero(&self, gfp: Gfp) -> bool {
-        self.zeroes == Zeroes::Always || gfp.has(Modifier::Zero)
-    }
-
     /// Takes the room for `size` bytes where nothing but memory itself is the limit. Any context.
     ///
     /// Where there is none, returns for how many bytes there is.
@@ -471,9 +466,9 @@ pub(crate) trait Allocation: Send {
     /// Returns whether the bytes that the driver has not written are zero. May sleep.
     fn rest_is_zero(&self) -> bool;
 
-    /// Returns whether it is zeroed always, where the method's rules do not say so. Does not sleep.
-    fn is_always_zeroed(&self) -> bool {
-        false
+    /// Returns when it is zeroed, where the method's rules do not say so. Does not sleep.
+    fn zeroes(&self) -> Option<Zeroes> {
+        None
     }
 
     /// Gives the bytes to `work`, which must not sleep; returns whether it is made of bytes.
@@ -504,9 +499,9 @@ pub(crate) trait Particulars: Owner {
     /// As [`Allocation::details`].
     fn details(&self, _each: &mut dyn FnMut(fmt::Arguments<'_>)) {}
 
-    /// As [`Allocation::is_always_zeroed`].
-    fn is_always_zeroed(&self) -> bool {
-        false
+    /// As [`Allocation::zeroes`].
+    fn zeroes(&self) -> Option<Zeroes> {
+        None
     }
 
     /// As [`Allocation::lend`].
@@ -563,8 +558,8 @@ impl<P: Particulars> Allocation for P {
         self.memory().rest_is_zero()
     }
 
-    fn is_always_zeroed(&self) -> bool {
-        Particulars::is_always_zeroed(self)
+    fn zeroes(&self) -> Option<Zeroes> {
+        Particulars::zeroes(self)
     }
 
     fn with_bytes(&mut self, work: &mut dyn FnMut(&mut [u8])) -> bool {

@@ -28,6 +28,7 @@ use crate::{
         Event, //
     },
     rust::{
+        gfp::Modifier,
         memory::kernel_zeroes,
         share::Lent, //
     },
@@ -76,11 +77,11 @@ impl<B: Allocation> Held<'_, B> {
     /// A kernel that zeroes all memory spares some: an element of a pool's reserve, or a slab that
     /// its debugging fills. So the bytes are looked at, too.
     pub(crate) fn zeroed(&self) -> &'static str {
-        let rules = self.method.rules();
-        if rules.asks_for_zero(self.request.gfp) || self.allocation.is_always_zeroed() {
+        let zeroes = self.allocation.zeroes();
+        let zeroes = zeroes.unwrap_or(self.method.rules().zeroes);
+        if zeroes == Zeroes::Always || self.request.gfp.has(Modifier::Zero) {
             "asked"
-        } else if rules.zeroes == Zeroes::Asked && kernel_zeroes() && self.allocation.rest_is_zero()
-        {
+        } else if zeroes == Zeroes::Asked && kernel_zeroes() && self.allocation.rest_is_zero() {
             "kernel"
         } else {
             "no"

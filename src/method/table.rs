@@ -142,9 +142,9 @@ macro_rules! dispatch {
                 }
             }
 
-            fn is_always_zeroed(&self) -> bool {
+            fn zeroes(&self) -> Option<Zeroes> {
                 match self {
-                    $(Self::$method(allocation) => Allocation::is_always_zeroed(allocation),)*
+                    $(Self::$method(allocation) => Allocation::zeroes(allocation),)*
                 }
             }
 

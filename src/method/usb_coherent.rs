@@ -50,8 +50,12 @@ impl Particulars for UsbBuffer<'_> {
         self.dma_address()
     }
 
-    fn is_always_zeroed(&self) -> bool {
-        self.from() == Source::Coherent
+    fn zeroes(&self) -> Option<Zeroes> {
+        match self.from() {
+            Source::Coherent => Some(Zeroes::Always),
+            Source::Controller => Some(Zeroes::Never),
+            Source::Pool | Source::Kmalloc => None,
+        }
     }
 
     fn details(&self, each: &mut dyn FnMut(fmt::Arguments<'_>)) {
