@@ -25,7 +25,7 @@ SIM_LINES = 32
 
 
 class Bus(NamedTuple):
-    """A bus of two or three GPIO lines."""
+    """A bus of two or three lines of a simulated GPIO controller."""
 
     name: str           # of its node, too
     driver: str         # of its controller
@@ -78,7 +78,7 @@ class Bus(NamedTuple):
 CHIP_SELECTS = ", ".join(f"<&sim {number} 1>" for number in (TAKEN, *NUMBERS))
 BUSES = {bus.name: bus for bus in (
     Bus("i2c", "i2c-gpio", "i2c-gpio", 'compatible = "i2c-gpio"; '
-        "sda-gpios = <&gpio 6 6>; scl-gpios = <&gpio 7 6>;", "0-{:04x}", FIRST_ADDRESS),
+        "sda-gpios = <&sim 28 6>; scl-gpios = <&sim 29 6>;", "0-{:04x}", FIRST_ADDRESS),
     Bus("spi", "spi_gpio", "spi-gpio", 'compatible = "spi-gpio"; sck-gpios = <&sim 30 0>; '
         f"mosi-gpios = <&sim 31 0>; num-chipselects = <{1 + len(NUMBERS)}>; "
         f"cs-gpios = {CHIP_SELECTS};", "spi0.{}", 0))}
