@@ -81,6 +81,7 @@ static void show_log(bool show)
 		text = strchr(record, ';');
 		if (show && text && (!strncmp(text + 1, "alloclab:", 9) ||
 				     !strncmp(text + 1, "alloclab ", 9) ||
+				     !strncmp(text + 1, "alloclab_usb:", 13) ||
 				     !strncmp(text + 1, "alloclab_usb ", 13)))
 			printf("log %.*s\n", (int)strcspn(text + 1, "\n"), text + 1);
 	}

@@ -18,10 +18,10 @@ TABLET = "0627 0001"
 class Client(Lab):
     """The module that a device on a bus needs, loaded, and the device, bound."""
 
-    def __init__(self, guest, bus):
+    def __init__(self, guest, bus, parameters=""):
         super().__init__(guest, "alloclab_usb" if bus == "usb" else "alloclab")
         self.clients = f"/sys/bus/{bus}/drivers/{self.driver}"
-        self.load()
+        self.load(parameters)
         self.device = {"i2c": "0-0010", "spi": "spi0.0"}.get(bus)
         if bus == "usb":
             guest.sh(f"echo {TABLET} >{self.clients}/new_id")
@@ -68,9 +68,9 @@ class Client(Lab):
 
 
 @contextlib.contextmanager
-def client_of(guest, bus):
+def client_of(guest, bus, parameters=""):
     """A device on a bus; afterwards nothing of its driver is left."""
-    client = Client(guest, bus)
+    client = Client(guest, bus, parameters)
     try:
         yield client
     finally:

@@ -299,21 +299,23 @@ def fresh(node, **settings):
             *(f"write {files(node)}/{name} {value}" for name, value in settings.items())]
 
 
-def bind_with_an_allocation(sweep, row, name, module="alloclab", driver=DRIVER):
+def bind_with_an_allocation(sweep, row, name, module="alloclab", driver=DRIVER, *,
+                            itself="failslab", spared=KMEMLEAK):
     """Fail what binding a device allocates that has something allocated at probe.
 
     What cannot be had at probe fails it; what was had before another failure is freed. Returns
-    which events the binds had.
+    which events the binds had. `itself` is the kind of the allocation; None if it cannot fail.
     """
     outcomes = set()
     for kind in KINDS:
         # What comes before the driver and after it is as in test_bind.
-        sweep.arrange(kind, KMEMLEAK, only=sweep.module(module))
+        sweep.arrange(kind, spared, only=sweep.module(module))
         outcomes |= _bind(sweep, row, kind, name, module, driver)
     assert {(), ("allocated",)} <= outcomes, outcomes
-    # The allocation itself: among all others its number is not the same in each run.
-    sweep.arrange("failslab", KMEMLEAK, only=sweep.within("carry_out", module))
-    assert _bind(sweep, f"{row}, itself", "failslab", name, module, driver) == {("failed",)}
+    if itself:
+        # Among all others its number is not the same in each run.
+        sweep.arrange(itself, spared, only=sweep.within("carry_out", module))
+        assert _bind(sweep, f"{row}, itself", itself, name, module, driver) == {("failed",)}
     return outcomes
 
 
