@@ -14,6 +14,8 @@ DEBUGFS = "/sys/kernel/debug/alloclab"
 READABLE = ("method", "size", "gfp", "context", "settings", "live", "pages", "stats")
 WRITABLE = ("method", "size", "gfp", "context", "settings", "press")
 KPTR = "/proc/sys/kernel/kptr_restrict"
+TRACING = "/sys/kernel/tracing"
+HAVE_TRACING = f"{{ [ -d {TRACING}/events ] || mount -t tracefs tracefs {TRACING}; }}"
 CHIP = "/sys/devices/platform/gpio-sim/gpiochip*"
 DRIVER = "/sys/bus/platform/drivers/alloclab"
 # Whatever is bound with it, and however slow the kernel.

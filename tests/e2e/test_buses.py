@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from guest.events import Event
-from lab import DEBUGFS, PL061, PROBE_FAILED, Boot, load_module, nodes
+from lab import DEBUGFS, HAVE_TRACING, PL061, PROBE_FAILED, TRACING, Boot, load_module, nodes
 from test_probe_methods import METHODS
 
 NEED_DMA = ["coherent", "dmapool"]
@@ -216,6 +216,20 @@ def test_unbind_and_unload(guest, bus, devices):
         assert ended(devices, name) == expected(bus, name)
     devices.unload()
     assert all(ended(devices, name) == expected(bus, name) for name in rest)
+
+
+@pytest.mark.traced
+def test_all_is_taken_out_before_devres_is_released(guest, bus, devices):
+    name = bus.name_of("devm")
+    assert devices.at_probe(name, "devm")
+    # The kernel's log is among what is traced.
+    events = "dev/devres_log printk/console"
+    set_events = f"for event in {events}; do echo $on >{TRACING}/events/$event/enable; done"
+    said = guest.sh(f"{HAVE_TRACING}; echo >{TRACING}/trace; on=1; {set_events}; "
+                    f"echo {name} >{bus.clients}/unbind; on=0; {set_events}; cat {TRACING}/trace")
+    steps = re.findall(rf"alloclab {re.escape(name)}: (devm: left) |"
+                       rf"devres_log: {re.escape(name)} (REL) \S+ devm_kzalloc_release ", said)
+    assert steps == [("devm: left", ""), ("", "REL")], said
 
 
 def test_the_controller_goes_while_they_hold(guest, bus, devices):

@@ -6,13 +6,13 @@ import re
 import pytest
 
 from guest.events import READY
-from lab import DRIVER, DROPPED, PROBE_FAILED, SMP, STANDARD_NODES, all_cpus
+from lab import (DRIVER, DROPPED, HAVE_TRACING, PROBE_FAILED, SMP, STANDARD_NODES, TRACING,
+                 all_cpus)
 
 BOOT = SMP
 pytestmark = pytest.mark.wide
 STORM = 20000
 LIMIT = 100
-TRACING = "/sys/kernel/tracing"
 # An allocation of the raw methods that no other is like.
 TRACED_BYTES = 1234
 SLEEPS = "{} is not for hard interrupt context: {}"
@@ -120,7 +120,7 @@ def test_cycle_in_hard_context(lab, hard, able):
 def traced(guest, work):
     """What the kernel's tracing says of the allocations that `work` makes: the flags of each."""
     kmalloc = f"{TRACING}/events/kmem/kmalloc"
-    guest.sh(f"[ -d {TRACING}/events ] || mount -t tracefs tracefs {TRACING}; "
+    guest.sh(f"{HAVE_TRACING}; "
              f"echo bytes_req=={TRACED_BYTES} >{kmalloc}/filter; echo >{TRACING}/trace; "
              f"echo 1 >{kmalloc}/enable")
     work()
