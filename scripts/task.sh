@@ -23,16 +23,24 @@ build() {
 	compile=(make -C "$dir/build" M="$PWD" MO="$out" -j"$(nproc)" "$@" modules)
 	version=$(sed -n 's/^VERSION=//p' "$dir/row")
 	if ! step -s "module: build for $row" "${compile[@]}"; then
-		is_tested "$version" || newer_than_tree "$version"
+		is_tested "$version" || not_tested "$version" "$(source_of "$row")"
 		compiler_said "out/log/module-build-for-$row.log"
 		exit 1
 	fi
 }
 
-# A module that does not build for a kernel that this tree does not know.
-newer_than_tree() { # VERSION
-	say "alloclab: kernel $1 is newer than this tree, and the module does not build for it." \
-		"It is known to work with $(names_tested backports). To take one of these: use a" \
+# source_of ROW: what the table says that its kernel is made of.
+source_of() { awk -v n="$1" '$1 "" == n { print $3 }' scripts/kernel/table; }
+
+# A module that does not build for a kernel that this tree was not tested on.
+not_tested() { # VERSION SOURCE
+	local known what="is newer than this tree"
+
+	while read -r known _; do
+		dpkg --compare-versions "$1" gt "$known" || what="is not known to this tree"
+	done < <(tested "$2")
+	say "alloclab: kernel $1 $what, and the module does not build for it." \
+		"It is known to work with $(names_tested "$2"). To take one of these: use a" \
 		"newer state of this repository, which may name others, or set ALLOCLAB_SNAPSHOTS" \
 		"to the address of an archive's dated copies, with @SNAPSHOTID@ where the time" \
 		"belongs, and run 'make update'. The compiler said:"
@@ -52,7 +60,7 @@ compiler_said() { # LOG
 # now and once more at the end.
 remarks() {
 	mapfile -t SOURCES < <(for row; do
-		awk -v n="$row" '$1 "" == n { print $3 }' scripts/kernel/table
+		source_of "$row"
 	done | sort -u)
 	scripts/kernel/resolve.sh remarks "${SOURCES[@]}" >&2
 	trap 'scripts/kernel/resolve.sh remarks "${SOURCES[@]}" >&2' EXIT

@@ -37,3 +37,26 @@ def test_modules(tree, row, kernel, bench):
     *kernels, modules = (tree.directory / "made").read_text(encoding="utf-8").splitlines()
     assert kernels == [f"{kernel} {row}", f"dir {row}"]
     assert "TESTS=1" in modules and ("BENCH=1" in modules) == bench
+
+
+@pytest.mark.parametrize("version, said", [
+    ("6.18.15-2", "is newer than this tree"), ("6.18.15-1", ""),
+    ("6.18.2-1", "is not known to this tree"), ("5.1-1", "is not known to this tree")])
+def test_module_that_does_not_build(tree, tmp_path, version, said):
+    """What is known to work is of the row's own source, and is newer or not."""
+    kernel = tmp_path / "kernel"
+    kernel.mkdir()
+    (kernel / "build").symlink_to(Row.find("debian").directory / "build")
+    (kernel / "row").write_text(f"VERSION={version}\n", encoding="utf-8")
+    tree.replace("kernel/kernel.sh", KERNEL.format(directory=kernel))
+    tree.name([("backports", "9.1-1", SNAPSHOT, RUSTC), ("6.18", "6.18.15-1", SNAPSHOT, "-"),
+               ("6.18", "6.18.3-1", SNAPSHOT, "-")])
+    make = tmp_path / "bin/make"
+    make.write_text("#!/bin/sh\necho 'error: it is gone'\nexit 1\n", encoding="utf-8")
+    status, _, messages = tree.run("scripts/task.sh", "build", "6.18")
+    assert status == 1
+    sentence = (f"alloclab: kernel {version} {said}, and the module does not build for it. It is "
+                "known to work with 6.18.15-1, 6.18.3-1. To take one of these: ")
+    assert (sentence in messages) == bool(said), messages
+    assert ("It is known to work" in messages) == bool(said), messages
+    assert messages.endswith("error: it is gone\n")
