@@ -184,11 +184,11 @@ licence() {
 	return "$bad"
 }
 
-# src/ is safe Rust and knows no kernel versions or interfaces.
+# src/ is safe Rust, calls no raw binding, and knows no kernel versions or interfaces.
 safe() {
 	local keyword='\bunsafe[[:space:]]*([({]|fn\b|impl\b|trait\b|extern\b)'
 
-	! sed 's|//.*||' "$@" | grep -E "$keyword" &&
+	! sed 's|//.*||' "$@" | grep -E "$keyword|\bbindings\b" &&
 		! grep -nE '\b(kernel_[0-9]|has_[a-z_]+\))' "$@"
 }
 

@@ -55,6 +55,8 @@ FAULTS = [
     Fault("src/: no unsafe, no versions", "src/some.rs", RUST + "unsafe fn some() {}\n",
           "unsafe fn some"),
     Fault("src/: no unsafe, no versions", "src/some.rs",
+          RUST + "fn some() {\n    kernel::bindings::some();\n}\n", "bindings::some"),
+    Fault("src/: no unsafe, no versions", "src/some.rs",
           RUST + "#[cfg(kernel_7_0)]\nmod some;\n", "kernel_7_0"),
     Fault("src/: no unsafe, no versions", "src/some.rs", RUST + "#[cfg(has_some)]\nmod some;\n",
           "has_some"),
