@@ -195,6 +195,21 @@ safe() {
 # Names that begin with two underscores are the kernel crate's own; one is C's.
 private() { ! sed 's|//.*||' "$@" | grep -E '\b__[a-z]' | grep -v '\b__this_module\b'; }
 
+# No two types have one name.
+one_name() {
+	! awk '
+		sub(/^(pub(\([a-z]+\))? )?(unsafe )?(struct|enum|union|trait|type) /, "") {
+			sub(/[^A-Za-z0-9_].*/, "")
+			files[$0] = files[$0] " " FILENAME
+			count[$0]++
+		}
+		END {
+			for (name in files)
+				if (count[name] > 1)
+					print name ":" files[name]
+		}' "$@" | sort | grep .
+}
+
 # types DIR FILE...: what bindgen has written below DIR is what is in the tree.
 types() {
 	local dir=$1 file bad=0
@@ -250,6 +265,9 @@ check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*
 	'*.config' '*.ini' Makefile Kbuild Cargo.toml table help run doctor)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
+# The forms of one interface have the same names.
+check "one name for one type" one_name \
+	< <(files '*.rs' | grep -E '^(rust|src)/' | grep -v '^rust/compat/')
 for name in "${rows[@]}"; do
 	check "C's types, kernel $name" types "$OUT/bindgen-$name" < <(
 		! wanted "C's types, kernel $name" ||
