@@ -195,6 +195,18 @@ safe() {
 # Names that begin with two underscores are the kernel crate's own; one is C's.
 private() { ! sed 's|//.*||' "$@" | grep -E '\b__[a-z]' | grep -v '\b__this_module\b'; }
 
+# What is read first has at most so many lines.
+README_LINES=160
+short() { # FILE
+	local lines
+
+	lines=$(wc -l <"$1")
+	if ((lines > README_LINES)); then
+		printf '%s: %d lines, allowed are %d\n' "$1" "$lines" "$README_LINES"
+		return 1
+	fi
+}
+
 # No two types have one name.
 one_name() {
 	! awk '
@@ -265,6 +277,7 @@ check "SPDX lines" licence < <(files '*.rs' '*.[ch]' '*.dtso' '*.yaml' '*.sh' '*
 	'*.config' '*.ini' Makefile Kbuild Cargo.toml table help run doctor)
 check "src/: no unsafe, no versions" safe < <(files '*.rs' | grep '^src/')
 check "no private names of the kernel" private < <(files '*.rs' | grep -E '^(rust|src)/')
+check "README: not too long" short < <(echo README.md)
 # The forms of one interface have the same names.
 check "one name for one type" one_name \
 	< <(files '*.rs' | grep -E '^(rust|src)/' | grep -v '^rust/compat/')

@@ -33,13 +33,14 @@ class Fault(NamedTuple):
 FILES = {"Makefile": f"# {SPDX}\n", "some.sh": SHELL + 'echo "$1"\n', "some.py": f"# {SPDX}\n",
          "src/some.rs": RUST + "struct Some;\n", "rust/some.c": f"// {SPDX}\n",
          "rust/compat/some.rs": RUST + "pub(crate) struct Some;\n",
-         "user/src/some.rs": RUST + "fn some() {}\n",
+         "user/src/some.rs": RUST + "fn some() {}\n", "README.md": 160 * "Some.\n",
          "doctor": f"#!/bin/sh\n# {SPDX}\n\n" + 'echo "$1"\n'}
 # What reads a file of these, and needs nothing else of the tree.
 DT = ["dt-schema: binding, example", "dt-schema: overlays"]
 QUICK = ["rustfmt", "user: rustfmt", "checkpatch", "checkpatch, scripts", "shellcheck",
          "shellcheck, POSIX", "flake8", "SPDX lines", "src/: no unsafe, no versions",
-         "no private names of the kernel", "one name for one type", "C's functions: none by hand"]
+         "no private names of the kernel", "README: not too long", "one name for one type",
+         "C's functions: none by hand"]
 FAULTS = [
     Fault("rustfmt", "rust/some.rs", RUST + "fn  some() {}\n", "Diff in"),
     Fault("user: rustfmt", "user/src/some.rs", RUST + "fn  some() {}\n", "Diff in"),
@@ -63,6 +64,8 @@ FAULTS = [
           "has_some"),
     Fault("no private names of the kernel", "rust/some.rs",
           RUST + "fn some() {\n    __some();\n}\n", "__some"),
+    Fault("README: not too long", "README.md", 161 * "Some.\n",
+          "README.md: 161 lines, allowed are 160"),
     Fault("one name for one type", "rust/some.rs", RUST + "pub(crate) trait Some<T> {}\n",
           "Some: rust/some.rs src/some.rs"),
     Fault("C's functions: none by hand", "rust/some.rs",
