@@ -7,16 +7,16 @@
 use kernel::{
     bindings,
     str::CStr,
-    types::Opaque, //
+    types::Opaque,
+    ModuleMetadata, //
 };
+
+use crate::LocalModule;
 
 use super::flag::Flag;
 
 /// The name of the module, as it stands before what it logs.
-pub(crate) const NAME: &CStr = match CStr::from_bytes_with_nul(crate::__LOG_PREFIX) {
-    Ok(name) => name,
-    Err(_) => panic!("a name is terminated"),
-};
+pub(crate) const NAME: &CStr = <LocalModule as ModuleMetadata>::NAME;
 
 #[allow(improper_ctypes, reason = "C's zero-sized structs are only pointed to")]
 extern "C" {

@@ -192,8 +192,10 @@ safe() {
 		! grep -nE '\b(kernel_[0-9]|has_[a-z_]+\))' "$@"
 }
 
-# Names that begin with two underscores are the kernel crate's own; one is C's.
-private() { ! sed 's|//.*||' "$@" | grep -E '\b__[a-z]' | grep -v '\b__this_module\b'; }
+# Names that begin with two underscores are the kernel crate's own; these are C's.
+private() {
+	! sed -E 's|//.*||; s/\b__(this_module|GFP_[A-Z_]+)\b//g' "$@" | grep -E '\b__[A-Za-z]'
+}
 
 # What is read first has at most so many lines.
 README_LINES=160

@@ -64,6 +64,8 @@ FAULTS = [
           "has_some"),
     Fault("no private names of the kernel", "rust/some.rs",
           RUST + "fn some() {\n    __some();\n}\n", "__some"),
+    Fault("no private names of the kernel", "src/some.rs",
+          RUST + "const SOME: u32 = __GFP_ZERO | __SOME;\n", "| __SOME"),
     Fault("README: not too long", "README.md", 161 * "Some.\n",
           "README.md: 161 lines, allowed are 160"),
     Fault("one name for one type", "rust/some.rs", RUST + "pub(crate) trait Some<T> {}\n",
