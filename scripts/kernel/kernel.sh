@@ -197,10 +197,28 @@ unpack_source() {
 	release
 }
 
+# A stock kernel that another rustc has built is of no use.
+refuse_other_rustc() { # DEB
+	local built here
+
+	built=$(dpkg-deb --fsys-tarfile "$1" |
+		tar -xO -f - "./usr/src/linux-headers-$RELEASE/.config" |
+		sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p')
+	here=$(rustc --version)
+	# Whether it has any Rust is asked when the tree is ready.
+	[ -z "$built" ] || [ "$built" = "$here" ] ||
+		die "kernel $NAME: Debian built $VERSION with '$built', and the build root has" \
+			"'$here', but a Rust module needs the very same compiler: use a newer" \
+			"state of this repository, which may have that one, or set" \
+			"ALLOCLAB_SNAPSHOTS to the address of an archive's dated copies, with" \
+			"@SNAPSHOTID@ where the time belongs, and run 'make update'."
+}
+
 make_stock() {
 	local build=$DIR/build
 
 	fetch "linux-binary-$RELEASE:$ARCH" "linux-headers-$RELEASE:$ARCH"
+	refuse_other_rustc "$DEBS/linux-headers-$RELEASE.deb"
 	unpack_source
 	stock_config "$DEBS/linux-headers-$RELEASE.deb" "$build" ||
 		die "linux-headers-$RELEASE does not hold what a module needs"

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from archive import RUSTC, SNAPSHOT, SUITE, Archive, Tree, fill
+from archive import RUSTC, SNAPSHOT, SUITE, Archive, Tree, fill, run
 from guest.row import Row
 
 # Version of the archive's package -> line of scripts/kernel/tested.
@@ -287,6 +287,18 @@ def test_another_rustc(tree, archive):
     record, said = tree.resolve()
     assert record["VERSION"] == V7212
     assert f"{V734} needs rustc 9.99.0, which the build root does not have" in said
+
+
+def test_untested_kernel_of_another_rustc(tree, archive):
+    """It is refused before its source is downloaded, with the reason and the remedy."""
+    fill(archive, V739, rustc="9.99.0")
+    status, _, said = tree.run("scripts/kernel/kernel.sh", "dir", "debian")
+    assert status == 1
+    here = run("rustc", "--version").strip()
+    assert said.splitlines()[-1].startswith(
+        f"alloclab: kernel debian: Debian built {V739} with 'rustc 9.99.0 (made up)', and the "
+        f"build root has '{here}', but a Rust module needs the very same compiler: use a ")
+    assert not (tree.cache / "sources").exists()
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["there", "dead"])
