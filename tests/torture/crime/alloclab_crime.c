@@ -30,6 +30,7 @@ MODULE_PARM_DESC(crime, "which one");
 static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
 static DEFINE_SPINLOCK(lock);
+static DEFINE_RAW_SPINLOCK(raw_lock);
 static int number;
 
 static int out_of_bounds(void)
@@ -111,6 +112,16 @@ static int lock_inversion(void)
 	mutex_lock(&first);
 	mutex_unlock(&first);
 	mutex_unlock(&second);
+	return 0;
+}
+
+/* On PREEMPT_RT the inner one may sleep. */
+static int raw_lock_nesting(void)
+{
+	raw_spin_lock(&raw_lock);
+	spin_lock(&lock);
+	spin_unlock(&lock);
+	raw_spin_unlock(&raw_lock);
 	return 0;
 }
 
@@ -208,6 +219,7 @@ static const struct {
 	{ "leak_vmalloc", leak_vmalloc },
 	{ "sleep_in_atomic", sleep_in_atomic },
 	{ "lock_inversion", lock_inversion },
+	{ "raw_lock_nesting", raw_lock_nesting },
 	{ "unmatched_dma_free", unmatched_dma_free },
 	{ "shift_out_of_bounds", shift_out_of_bounds },
 	{ "index_out_of_bounds", index_out_of_bounds },
