@@ -21,8 +21,8 @@ from guest.row import CLONE
 OUT = CLONE / "out/overlay"
 ASK = "?"
 CLOSE = 8
-# Boards that Raspberry Pi's firmware boots, by how their names begin.
-PI = ("broadcom/bcm2710", "broadcom/bcm2711", "broadcom/bcm2712", "broadcom/bcm2837")
+# How the root node's compatible begins on a board that Raspberry Pi's firmware boots.
+PI = "raspberrypi,"
 # How a boot takes it: an overlay, a whole tree; {file} is the file's name, {stem} without its end.
 BY_CONFIG_TXT = ("""\
 Raspberry Pi's firmware: copy {file} to the folder overlays of the boot partition
@@ -121,7 +121,8 @@ def overlay(name, path, gpio, whole):
           f"{made.relative_to(CLONE)}: "
           + ("the board's tree with the button" if whole else "fdtoverlay has applied it to the "
              "board's tree") + "\n")
-    ways = BY_CONFIG_TXT if name.startswith(PI) else BY_U_BOOT
+    is_pi = any(text.startswith(PI) for text in board.root.strings("compatible"))
+    ways = BY_CONFIG_TXT if is_pi else BY_U_BOOT
     print(ways[1 if whole else 0].format(file=made.name, stem=made.name.rpartition('.')[0]))
     return print(UNTOLD, end="")
 

@@ -126,13 +126,23 @@ def test_banks(ask):
 
 
 def test_file_of_a_tree(trees, ask):
-    path = OUT / "given.dtb"
+    """Who boots the board is told by the tree, not by the file's name."""
+    path = OUT / "given/given.dtb"
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(trees[PI].read_bytes())
-    status, said, _ = ask(str(path.relative_to(CLONE)), "gpio:17")
+    asked = str(path.relative_to(CLONE)), "gpio:17"
+    status, said, _ = ask(*asked)
+    assert status == 0 and "out/overlay/given.dtbo" in said
+    assert "\n    dtoverlay=given\n" in said and "extlinux" not in said
+    status, said, _ = ask(*asked, "1")
+    assert status == 0 and "out/overlay/given.dtb: the board's tree" in said
+    assert "\n    device_tree=given.dtb\n" in said and "extlinux" not in said
     # It is not one of those that a run leaves.
     assert path.read_bytes() == trees[PI].read_bytes()
+    path.write_bytes(trees[NANOPI].read_bytes())
+    status, said, _ = ask(asked[0], "gpio0:6", "1")
     path.unlink()
-    assert status == 0 and "out/overlay/given.dtbo" in said
+    assert status == 0 and "extlinux.conf" in said and "config.txt" not in said
 
 
 def test_line_that_a_made_tree_has_is_in_use(ask):
