@@ -282,6 +282,7 @@ rust-analyzer | doc)
 	scripts/crate.py "$task" "$row"
 	;;
 overlay)
+	remarks debian
 	trees=$(scripts/kernel/kernel.sh trees debian)
 	setup_summary
 	scripts/overlay.py "$trees" "$@"

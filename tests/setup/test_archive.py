@@ -359,6 +359,16 @@ def test_untested_demo(newer):
     assert booted.exists()
 
 
+def test_untested_trees(newer):
+    """The boards' trees are of that version, too."""
+    newer.resolve()
+    newer.replace("kernel/kernel.sh", "echo nowhere")
+    status, _, said = newer.run("scripts/task.sh", "overlay", "", "", "")
+    assert status == 1 and "say which board" in said
+    assert newer.remarks()
+    assert said.endswith(newer.remarks()) and said.count(newer.remarks()) == 2
+
+
 def test_module_for_a_newer_kernel(newer):
     """A module that does not build: one sentence, then what the compiler said."""
     with open(newer.directory / "src/lab.rs", "a", encoding="utf-8") as source:
