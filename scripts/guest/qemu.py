@@ -27,17 +27,26 @@ def command_line(row, directory, init, files, ports, *, overlays=(), memory=MEMO
     `firmware`, that is what starts it. `devices` are plugged into the machine's buses.
     """
     machine = with_firmware(machine_of(row)) if firmware else machine_of(row)
+    options = [*machine.options(ports, memory, cpus),
+               *(word for device in devices for word in ("-device", device))]
+    tree = None
+    if machine.tree:
+        tree = merged_tree(machine, overlays, directory, len(ports), memory, cpus)
+    return boot(row, directory, init, files, options, tree, f"{machine.serial}0", append)
+
+
+def boot(row, directory, init, files, options, tree, console, append):
+    """QEMU with the kernel of a row on any machine; `options` make the machine.
+
+    `tree` is the file of its device tree, or None. `console` is the serial port that the kernel
+    logs to.
+    """
     initrd = directory / "initrd"
     initramfs.build(initrd, init, busybox_of(row), files)
-    tree = []
-    if machine.tree:
-        merged = merged_tree(machine, overlays, directory, len(ports), memory, cpus)
-        tree = ["-dtb", str(merged)]
     # QEMU must not outlive who started it, however that ends.
-    return ["setpriv", "--pdeathsig", "KILL", *machine.options(ports, memory, cpus), *tree,
-            *(word for device in devices for word in ("-device", device)),
+    return ["setpriv", "--pdeathsig", "KILL", *options, *(["-dtb", str(tree)] if tree else []),
             "-kernel", str(row.image), "-initrd", str(initrd), "-no-reboot",
-            "-append", f"console={machine.serial}0 rdinit=/init panic=-1 {append}"]
+            "-append", f"console={console} rdinit=/init panic=-1 {append}"]
 
 
 def strict(row, append):

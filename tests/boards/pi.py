@@ -18,7 +18,7 @@ from board.overlay import unpack
 from guest import initramfs, qemu
 from guest.devicetree import compile_overlay, run
 from guest.guest import Guest
-from guest.machine import COMMON, busybox_of
+from guest.machine import COMMON
 from guest.row import CLONE
 from lab import PL061
 from programs import program_for_guest
@@ -121,14 +121,12 @@ class PiGuest(Guest):
         init = initramfs.CHANNEL.replace(
             "cat /run/replies >&3", "chmod +x /root/encode; /root/encode </run/replies >&3")
         assert init != initramfs.CHANNEL
-        initrd = directory / "initrd"
-        initramfs.build(initrd, init, busybox_of(self.row), {
-            **self._files, "root/encode": encode, "etc/channel": SERIAL})
-        return ["setpriv", "--pdeathsig", "KILL", "qemu-system-aarch64", "-M", self._name, *COMMON,
-                "-serial", "chardev:channel", "-dtb", str(self._tree(directory)),
-                "-kernel", str(self.row.image), "-initrd", str(initrd), "-no-reboot", "-append",
-                f"console={SERIAL} earlycon=pl011,mmio32,{self._model.uart} rdinit=/init panic=-1 "
-                + qemu.strict(self.row, self._append)]
+        return qemu.boot(
+            self.row, directory, init,
+            {**self._files, "root/encode": encode, "etc/channel": SERIAL},
+            ["qemu-system-aarch64", "-M", self._name, *COMMON, "-serial", "chardev:channel"],
+            self._tree(directory), SERIAL, f"earlycon=pl011,mmio32,{self._model.uart} "
+            + qemu.strict(self.row, self._append))
 
     def _channel_ends(self):
         ours, inner = socket.socketpair()
