@@ -95,7 +95,10 @@ def test_without_one_of_the_drivers(row, guest, lab, doctor):
 
 @pytest.mark.wide
 def test_without_overlay_support(row, guest, lab, doctor):
-    """Where the kernel has none, one that says that it has."""
+    """Where the kernel has none, one that says that it has.
+
+    No two kernels here differ in this alone, so doctor is handed a configuration that was edited.
+    """
     assert lab.loaded()
     line, verdict = ("# CONFIG_OF_OVERLAY is not set", MISSING)
     if truth(row)["overlays"] == MISSING:
