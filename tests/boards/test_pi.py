@@ -22,9 +22,10 @@ def test_board_and_line(group, guest, button):
     assert guest.sh("tr -d '\\0' </proc/device-tree/model") == NAMES[board]
     taken = guest.sh(f"grep '^ *{button.irq()}:' /proc/interrupts")
     assert re.search(rf" pinctrl-bcm2835 +{LINE} Edge +", taken), taken
-    # The pin is the button's, and has its pull-up and function from the overlay.
+    # The pin is the button's, and has its function from the overlay.
     pins = guest.sh("cat /sys/kernel/debug/pinctrl/*/pinmux-pins")
-    assert re.search(rf"^pin {LINE} \(gpio{LINE}\): button ", pins, re.M), pins
+    assert re.search(rf"^pin {LINE} \(gpio{LINE}\): button .* function gpio_in group gpio{LINE}$",
+                     pins, re.M), pins
 
 
 def test_every_injected_interrupt_is_an_edge(button):
