@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -21,6 +22,7 @@ from clone import Copy
 from languageserver import LanguageServer
 
 TERMINAL_SECONDS = 60
+NANOPI = "rockchip/rk3399-nanopi-m4"
 
 
 @pytest.fixture(scope="module", name="tree")
@@ -101,6 +103,31 @@ def test_demo_on_a_bus(tree):
     assert "usb_coherent" in summary["methods"] and "coherent" in summary["methods"]
     assert summary["presses"] == 2 * len(summary["methods"]) - 1
     assert "alloclab_usb 1-1:1.0: usb_coherent: allocated 1024 bytes at" in said
+
+
+@pytest.mark.long
+def test_overlay(tree, tmp_path):
+    """For a board that Debian has a tree of, and for the file of a tree that is elsewhere."""
+    made = tree.directory / "out/overlay/rk3399-nanopi-m4.dtb"
+    said = tree.made("overlay", f"BOARD={NANOPI}", "GPIO=gpio0:6", "MERGE=1")
+    assert f"{made.relative_to(tree.directory)}: the board's tree with the button\n" in said
+    path = shutil.copy(made, tmp_path / "elsewhere.dtb")
+    said = tree.made("overlay", f"BOARD={path}", "GPIO=gpio0:8", "MERGE=1")
+    assert "out/overlay/elsewhere.dtb: the board's tree with the button\n" in said
+    assert path.read_bytes() == made.read_bytes()
+    status, _, said = tree.make("overlay", f"BOARD={path}", "GPIO=gpio0:6", "MERGE=1")
+    assert status != 0 and "the line is in use: interrupts of /button; free are 0, 2-3, 8" in said
+
+
+@pytest.mark.long
+def test_doctor(tree):
+    """What scripts/doctor says of this machine; make tells its status."""
+    alone = subprocess.run(["scripts/doctor"], cwd=tree.directory, env=tree.environment,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    status, output, said = tree.make("doctor")
+    assert output == alone.stdout and output.splitlines()[-1].startswith("building: ")
+    assert bool(status) == bool(alone.returncode)
+    assert status == 0 or f"doctor] Error {alone.returncode}\n" in said
 
 
 class Terminal:
