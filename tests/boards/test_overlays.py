@@ -7,6 +7,8 @@ import subprocess
 import libfdt
 import pytest
 
+from board.overlay import make
+from board.tree import Board, BoardError
 from guest.devicetree import compile_overlay, run
 from guest.machine import MACHINES
 from guest.qemu import merged_tree
@@ -26,6 +28,9 @@ PIS = {
     ("broadcom/bcm2711-rpi-4-b", PI): GPIO,
     ("broadcom/bcm2712-rpi-5-b", PI5): RP1,
 }
+# The controllers of an s5p6818, by label.
+S5P6818 = {"alive_0": "/soc/gpio@c0010800",
+           **{f"gpio_{bank}": f"/soc/gpio@c001{bank}000" for bank in "abcde"}}
 # Parameter -> a value, and the properties that it sets: whose, name, what they are then.
 PARAMETERS = {
     "gpio": ("27", [("pins", "brcm,pins", [27]), ("button", "interrupts", [27, 2])]),
@@ -115,15 +120,41 @@ def test_the_two_differ_in_the_controller():
     assert code[0].replace("&gpio>", "&rp1_gpio>").replace("bcm2835", "bcm2712") == code[1]
 
 
-def test_s5p6818_on_a_stand_in(schema, tmp_path):
+@pytest.fixture(name="stand_in")
+def fixture_stand_in(tmp_path):
+    """The tree that stands in for those of boards with an s5p6818."""
     base = tmp_path / "base.dtb"
     run("dtc", "-@", "-I", "dts", "-O", "dtb", "-o", base,
         CLONE / "tests/boards/s5p6818.dts")
-    merged = applied(base, compiled("s5p6818.dtso", tmp_path), tmp_path)
+    return base
+
+
+def test_s5p6818_on_a_stand_in(stand_in, schema, tmp_path):
+    merged = applied(stand_in, compiled("s5p6818.dtso", tmp_path), tmp_path)
     tree = flat(merged)
     assert cells(tree["/button"]["interrupts"]) == [26, 2]
-    assert interrupt_parent(tree, "/button") == "/soc/gpio@c001b000"
+    assert interrupt_parent(tree, "/button") == S5P6818["gpio_b"]
+    # A line that collides with nothing.
+    assert users(flat(stand_in), S5P6818["gpio_b"], [26]) == []
     assert schema.objections(merged) == {}
+
+
+@pytest.mark.parametrize("label", S5P6818)
+def test_s5p6818_any_controller(label, stand_in, schema, tmp_path):
+    """What make overlay makes for each, on a line that is free."""
+    board = Board(stand_in)
+    made = make("stand-in", board, *board.find(f"{label}:1"), tmp_path / "made")
+    merged = applied(stand_in, made.read_bytes(), tmp_path)
+    tree = flat(merged)
+    assert cells(tree["/button"]["interrupts"]) == [1, 2]
+    assert interrupt_parent(tree, "/button") == S5P6818[label]
+    assert schema.objections(merged) == {}
+
+
+def test_s5p6818_power_key(stand_in):
+    assert users(flat(stand_in), S5P6818["alive_0"], [0]) == ["/gpio-keys/power gpios"]
+    with pytest.raises(BoardError, match="in use: gpios of /gpio-keys/power"):
+        Board(stand_in).find("alive_0:0")
 
 
 @pytest.mark.parametrize("source, button", [("virt-pl061.dtso", "/button"),
