@@ -3,12 +3,14 @@
 
 import contextlib
 import io
+import re
 
 import pytest
 
 import test_malformed
 import test_nodes
 from guest.devicetree import UNCHECKED, run
+from guest.row import CLONE
 from lab import node
 
 # Controllers as in the guests of those nodes: the machine's own, a PL061 and a simulated one. What
@@ -54,22 +56,23 @@ GOOD = {
     **{name: node(name, line) for name, line in (("neighbour-e2e", 4), ("twin-a", 7))},
     **{one.name: one.body() for one in test_nodes.GOOD},
 }
-# What probe refuses and the schema does not, by the reason.
+# What probe refuses and the schema does not: doc/boards.md has the reason of each.
+PAGE = CLONE / "doc/boards.md"
+TITLE = "## What the schema does not refuse\n"
 NOT_REFUSED = {
-    "which methods there are is in the driver's table":
-        ["method-unknown", "method-word3", "method-longtext"],
-    "how much a method takes depends on the kernel and the machine":
+    # An enum would be one more place that a method has, and refuse the nodes of a newer driver.
+    "a method that there is not": ["method-unknown", "method-word3", "method-longtext"],
+    "a size that a method does not take":
         ["size-over-kmalloc", "size-over-coherent", "size-over-vmalloc", "size-over-all",
          "size-ones", "size-minus5", "size-word3"],
-    "which flags a method takes, and which go together, is in the driver":
-        ["gfp-not-taken", "gfp-taken-by-none", "gfp-together", "context-sleeping-method"],
-    "how many cells the controller has is in its own node":
-        ["irq-cell", "ext-phandle", "gic-two"],
-    "which lines and edges the controller has is in its driver":
+    "flags or a context that a method does not take":
+        ["gfp-not-taken", "context-sleeping-method"],
+    "a wrong number of cells in `interrupts`": ["irq-cell", "ext-phandle", "gic-two"],
+    "a line or an edge that the controller has not":
         ["irq-beyond", "ext-beyond", "gic-edge", "gic-beyond"],
-    "whether the parent is a controller is in another node":
+    "a parent that is no controller":
         ["ext-zero", "ext-other", "parent-ones", "parent-empty", "parent-other"],
-    "who has the line is in another node": ["gic-taken", "duplicate"],
+    "a line that somebody else has": ["gic-taken", "duplicate"],
 }
 # What probe takes and the schema does not: cells after the first interrupt, a second name.
 TOO_STRICT = {"irq-three", "irq-long", "compatible-second", "compatible-nul"}
@@ -95,6 +98,11 @@ def fixture_refused(schema, tmp_path):
 def test_what_probe_refuses(refused):
     left = {name for name, body in BODIES.items() if not refused(body)}
     assert left == {name for names in NOT_REFUSED.values() for name in names}
+
+
+def test_page_says_what_is_not_refused():
+    text = PAGE.read_text(encoding="utf-8").partition(TITLE)[2]
+    assert re.findall(r"^\| (.*?) \|", text, re.M)[1:] == list(NOT_REFUSED)
 
 
 def on_a_bus(*properties, bus="i2c"):
