@@ -26,6 +26,8 @@ def loaded_truth(row):
     return {**truth(row), **({"node": MISSING} if refuses else {})}
 
 
+# On debug, too, which in make matrix has the tests with the mark buses, and not those with wide.
+@pytest.mark.buses
 @pytest.mark.wide
 @pytest.mark.virt
 def test_says_what_is_true_and_sees_a_press(row, guest, lab, doctor):
