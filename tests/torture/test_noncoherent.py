@@ -7,6 +7,7 @@ from guest.events import Event
 from lab import PL061, Boot, node, nodes
 from storm import settled
 from sweep import KMEMLEAK, Sweep, Table
+from test_device import press, take
 
 # The kernels it is for, and about how many seconds it takes there in quick scale; None: full alone.
 RUNS = {"debug": None}
@@ -144,3 +145,17 @@ def test_storm_on_a_small_pool(guest, lab, full, count):
     grown = pool_bytes(guest) // POOL
     assert grown > 1 and mapped(guest) - areas == grown.bit_length() - 1
     count("presses", edges)
+
+
+# The last: it may have the pool grow.
+def test_programs_map_it(guest, button):
+    page = guest.page_size
+    size = 2 * page + 10
+    # The second is of the pool.
+    for gfp in ("kernel", "atomic"):
+        button.hold(method="coherent", size=size, gfp=gfp)
+        # `put` and `same` have the kernel copy, by the address that is mapped anew.
+        assert take(guest, button, "open", "map,0,0,3", f"put,0,{size},7", f"check,0,{size},7",
+                    f"fill,0,{size},9", f"same,0,{size},9", f"all,0,{size},{3 * page},00",
+                    press(button), "get,0,0", "read,0,0,1") == \
+            ["0", "0", str(size), "same", "0", "same", "all", "0", "SIGBUS", "ENXIO"]
