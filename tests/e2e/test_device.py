@@ -167,6 +167,7 @@ def test_what_is_refused(guest, button):
         ["0", POISON * 2, "", "2", POISON + "0102"]
 
 
+@pytest.mark.core
 def test_rights_of_a_mapping(guest, button):
     hold(button)
     assert take(guest, button, "open", "map,0,0,4", "protect,0,rx", "remap,0,5", "set,0,0,11",
@@ -185,7 +186,7 @@ def mapped(button):
     return f"sh,grep ^mapped: {button.directory}/live", lambda number: [f"mapped: {number}", "0"]
 
 
-@pytest.mark.wide
+@pytest.mark.core
 def test_fork_shares_and_parts_are_unmapped(guest, button):
     hold(button)
     page = guest.page_size
@@ -198,7 +199,7 @@ def test_fork_shares_and_parts_are_unmapped(guest, button):
         "77", POISON, "0", *shows(1), "0", *shows(2), "0", "66", "0", *shows(0)]
 
 
-@pytest.mark.wide
+@pytest.mark.core
 def test_64_mappings_of_two_processes(guest, button):
     hold(button)
     step, shows = mapped(button)
@@ -213,7 +214,7 @@ def test_64_mappings_of_two_processes(guest, button):
     assert button.read("live") == "none\n"
 
 
-@pytest.mark.wide
+@pytest.mark.core
 def test_press_takes_mappings_away(guest, lab, button):
     for method, several in sizes(guest).items():
         hold(button, method, several[0])
@@ -230,7 +231,7 @@ def test_press_takes_mappings_away(guest, lab, button):
         assert whats == ["freed", "allocated"] and said(guest, start)
 
 
-@pytest.mark.wide
+@pytest.mark.core
 def test_unbind_takes_mappings_away(guest, lab, button):
     hold(button)
     assert take(guest, button, "open", "map,0,0,4", "set,0,0,11", rebind(button), "get,0,0",
@@ -241,7 +242,7 @@ def test_unbind_takes_mappings_away(guest, lab, button):
     assert button.press().what == "freed"
 
 
-@pytest.mark.wide
+@pytest.mark.core
 def test_rmmod_is_busy_while_open_or_mapped(guest, lab, button):
     hold(button)
     unload = f"sh,rmmod {lab.driver} 2>&1"
