@@ -13,6 +13,9 @@ pytestmark = [pytest.mark.core, pytest.mark.ours, pytest.mark.command]
 BOOT = STANDARD._replace(name="relaxed", append="iomem=relaxed")
 USAGE, REFUSED = 2, 3
 SOCS = {"raspi3b": ("bcm2837", "0x3f200000", 54), "raspi4b": ("bcm2711", "0xfe200000", 58)}
+# The overlay turns the button's pull-up on. With the others, the Raspberry Pi 4 begins.
+PULLS = {17: "up", 4: "up", 22: "down", 29: "none"}
+UNKNOWN = "unknown: this hardware cannot tell"
 # What is free on both boards, and what the button has.
 FREE, TAKEN = 22, 17
 PINS = "/sys/kernel/debug/pinctrl/*gpio*/pins"
@@ -47,9 +50,16 @@ def test_every_pin(soc, guest, command):
         said = fields(command(f"gpio {pin}"))
         assert (said["soc"], said["registers"]) == (name, f"{base}, by /dev/mem")
         assert (said["function"], said["level"]) == (function, level), pin
-        assert said["pull"] in (("none", "up", "down") if name == "bcm2711"
-                                else ("unknown: this hardware cannot tell",))
+        assert said["pull"] in (("none", "up", "down") if name == "bcm2711" else (UNKNOWN,))
     assert f"allowed are 0 to {pins - 1}" in command(f"gpio {pins}", USAGE)
+
+
+def test_pulls(soc, button, command):
+    """What the driver's node has set up, and what nobody has."""
+    assert button.counters("edges") == (0,)
+    for pin, pull in PULLS.items():
+        said = fields(command(f"gpio {pin}"))
+        assert said["pull"] == (pull if soc[0] == "bcm2711" else UNKNOWN), pin
 
 
 def test_output(guest, command):
