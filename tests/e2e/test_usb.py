@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """USB devices, plugged and pulled: what they have for DMA, their controller does it with."""
 
+import json
 import re
 import subprocess
 
@@ -29,6 +30,8 @@ GONE_SECONDS = 1
 NO_DMA = ("is for a device that does DMA itself, and this one's controller does none, or has "
           "memory of its own for it")
 E2BIG, EBUSY, EINVAL = 7, 16, 22
+# The command's exit code for what the kernel refuses.
+REFUSED = 3
 
 
 class Usb(Lab):
@@ -298,6 +301,53 @@ def test_device_file(usb, name):
     path = f"/dev/{NAME}/{name}"
     assert usb.guest.sh(f"stat -c %a {path}; printf ab | dd of={path} 2>/dev/null; "
                         f"od -A n -t x1 -N 4 {path}") == "600\n 61 62 00 00\n"
+
+
+@pytest.mark.command
+def test_the_command(guest, usb, name, command):
+    usb.load("method=usb_coherent size=1000")
+    button = usb.wait_ready(name)
+    live = button.live()
+    assert f"\nheld: usb_coherent, 1000 bytes at {live['address']} ({live['usable']} usable), " in \
+        command("status")
+    state, = json.loads(command("status --json"))["buttons"]
+    assert (state["name"], state["held"]["from"]) == (name, "pool")
+    assert command("press -n 3") == "3 presses carried out; held: nothing\n"
+
+    # What the kernel's log says, and the device file.
+    said = command(f"set {name} size=0", REFUSED)
+    assert said == f"alloclab: {name}: {usb.texts(name)[-1].removeprefix('settings: ')}\n"
+    path = f"/dev/{NAME}/{name}"
+    command("set method=kmalloc size=64")
+    command("press")
+    said = command("map", REFUSED)
+    assert said == f"alloclab: {path}: No such device or address (os error 6): " \
+        f"{usb.texts(name)[-1]}\n"
+    command("press")
+    command("set method=coherent size=4K")
+    command("press")
+    assert "4096 bytes filled with 0xa5\n" in command("map --fill 0xa5")
+    assert guest.sh(f"od -A n -t x1 -N 2 {path}") == " a5 a5\n"
+    command("press")
+
+    # What the command does not know of a method, it shows as ?.
+    said = command("compare --size 4K --press 2", timeout=120)
+    rows = {row[1]: row for row in map(str.split, said.splitlines()) if row[:1] == ["kernel"]}
+    assert list(rows) == ALL and "?" not in said
+    assert rows["usb_coherent"][-4:] == ["DMA", "asked", "yes", "gfp"]
+    assert int(rows["usb_coherent"][2]) == button.stats()[1]["usb_coherent"]["allocs"]
+
+
+@pytest.mark.command
+def test_the_command_has_buttons_of_both_modules(guest, usb, name, command):
+    lab = Lab(guest)
+    usb.load()
+    lab.load()
+    usb.wait_ready(name)
+    assert re.findall(r"^(\S+)(?: \(.*\))?\nsettings: ", command("status"), re.M) == \
+        sorted([name, "button"])
+    assert command("press button") and lab.button().counters("presses") == (1,)
+    lab.unload()
 
 
 @pytest.mark.parametrize("method", ["coherent", "devm", "dmapool", "usb_coherent", "vmalloc"])

@@ -48,7 +48,7 @@ const fn guarantee(
 }
 
 /// What the methods guarantee; `make check` compares what doc/methods.md says, too.
-const GUARANTEES: [(&str, Guarantee); 17] = [
+const GUARANTEES: [(&str, Guarantee); 18] = [
     ("kmalloc", guarantee("physical", "asked", "mapped", "gfp")),
     ("kzalloc", guarantee("physical", "always", "mapped", "gfp")),
     ("vmalloc", guarantee("virtual", "asked", "no", "yes")),
@@ -69,6 +69,8 @@ const GUARANTEES: [(&str, Guarantee); 17] = [
     ("dmapool", guarantee("DMA", "asked", "yes", "gfp")),
     ("static", guarantee("virtual", "never", "no", "gfp")),
     ("list", guarantee("no", "never", "no", "yes")),
+    // Of USB devices.
+    ("usb_coherent", guarantee("DMA", "asked", "yes", "gfp")),
 ];
 
 /// What user space's methods guarantee. The call may sleep, and so may the first access to a page.

@@ -12,22 +12,30 @@ use std::{
 /// More than a record has.
 const RECORD_BYTES: usize = 8192;
 
-/// The log, or why it cannot be read.
-pub struct Log(Result<File, std::io::Error>);
+/// What the log says of one button.
+pub struct Log {
+    /// Or why it cannot be read.
+    file: Result<File, std::io::Error>,
+    /// How the lines of the button begin.
+    prefix: String,
+}
 
 impl Log {
     /// Opens `path`, which is /dev/kmsg, behind the last record.
-    pub fn open(path: &Path) -> Self {
+    pub fn open(path: &Path, prefix: String) -> Self {
         let file = File::options()
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
             .open(path);
-        Self(file.and_then(|mut file| file.seek(SeekFrom::End(0)).map(|_| file)))
+        Self {
+            file: file.and_then(|mut file| file.seek(SeekFrom::End(0)).map(|_| file)),
+            prefix,
+        }
     }
 
-    /// What the driver has said of a button since; the next call tells of what came later.
-    pub fn of_button(&mut self, button: &str) -> Result<Vec<String>, String> {
-        let file = match &mut self.0 {
+    /// What the driver has said of the button since; the next call tells of what came later.
+    pub fn said(&mut self) -> Result<Vec<String>, String> {
+        let file = match &mut self.file {
             Ok(file) => file,
             Err(error) => return Err(format!("/dev/kmsg: {error}")),
         };
@@ -36,12 +44,13 @@ impl Log {
         loop {
             match file.read(&mut record) {
                 Ok(0) => break,
-                Ok(length) => said.extend(
-                    record
-                        .get(..length)
-                        .and_then(parse)
-                        .and_then(|text| text_of_button(&text, button)),
-                ),
+                Ok(length) => {
+                    let text = record.get(..length).and_then(parse);
+                    let text = text
+                        .as_ref()
+                        .and_then(|text| text.strip_prefix(&self.prefix));
+                    said.extend(text.map(str::to_owned));
+                }
                 // Records were overwritten before they were read, or a signal came.
                 Err(error)
                     if error.kind() == ErrorKind::BrokenPipe
@@ -59,12 +68,6 @@ fn parse(record: &[u8]) -> Option<String> {
     let record = String::from_utf8_lossy(record);
     let (_, text) = record.split_once(';')?;
     Some(text.lines().next().unwrap_or_default().to_owned())
-}
-
-/// What a line says, if it is about the button.
-fn text_of_button(line: &str, button: &str) -> Option<String> {
-    let rest = line.strip_prefix("alloclab ")?.strip_prefix(button)?;
-    Some(rest.strip_prefix(": ")?.to_owned())
 }
 
 /// Of what the driver said of a write to `file`: why it has refused it.
@@ -87,9 +90,7 @@ mod tests {
     fn records() {
         let record = format!("3,1,2,-;alloclab button: {REFUSED}\n SUBSYSTEM=platform\n");
         let text = parse(record.as_bytes()).unwrap();
-        assert_eq!(text_of_button(&text, "button").as_deref(), Some(REFUSED));
-        assert_eq!(text_of_button(&text, "butt"), None);
-        assert_eq!(text_of_button(&text, "other"), None);
+        assert_eq!(text, format!("alloclab button: {REFUSED}"));
         assert_eq!(parse(b"6,1,2"), None);
     }
 
@@ -102,16 +103,14 @@ mod tests {
 
     #[test]
     fn a_log_that_is_not_there() {
-        let mut log = Log::open(Path::new("/nonexistent/kmsg"));
-        assert!(log.of_button("button").is_err());
+        let mut log = Log::open(Path::new("/nonexistent/kmsg"), String::new());
+        assert!(log.said().is_err());
     }
 
     proptest! {
         #[test]
-        fn no_record_panics(record: Vec<u8>, button in "\\PC*") {
-            if let Some(text) = parse(&record) {
-                let _ = text_of_button(&text, &button);
-            }
+        fn no_record_panics(record: Vec<u8>) {
+            let _ = parse(&record);
         }
     }
 }

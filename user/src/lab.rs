@@ -29,41 +29,58 @@ impl Root {
     }
 }
 
-/// The debugfs directory of the module.
-const DIRECTORY: &str = "/sys/kernel/debug/alloclab";
+/// The modules, which may both be loaded: that of the device tree's nodes, and that of USB devices.
+/// Their devices have names that differ.
+const MODULES: [&str; 2] = ["alloclab", "alloclab_usb"];
 
-/// One button.
+/// A module's directory in debugfs.
+fn directory(module: &str) -> String {
+    format!("/sys/kernel/debug/{module}")
+}
+
+/// One button, or another device that a module has.
 #[derive(Clone, Debug)]
 pub struct Button {
     root: Root,
+    module: &'static str,
     /// The name of its device.
     pub name: String,
 }
 
 /// Every button, by name.
 pub fn buttons(root: &Root) -> Result<Vec<Button>> {
-    let directory = root.path(DIRECTORY);
-    let entries = fs::read_dir(&directory).map_err(|error| missing(root, &error))?;
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            // The module's own directory may have files of another kind.
-            let is_button = entry.path().join("stats").exists();
-            is_button.then(|| entry.file_name().into_string().ok())?
-        })
-        .collect();
-    names.sort();
-    Ok(names.iter().map(|name| Button::named(root, name)).collect())
+    let mut buttons = Vec::new();
+    let mut failed = Vec::new();
+    for module in MODULES {
+        match fs::read_dir(root.path(&directory(module))) {
+            Ok(entries) => buttons.extend(entries.filter_map(|entry| {
+                let entry = entry.ok()?;
+                // The module's own directory may have files of another kind.
+                let is_button = entry.path().join("stats").exists();
+                let name = is_button.then(|| entry.file_name().into_string().ok())??;
+                Some(Button::of(root, module, &name))
+            })),
+            Err(error) => failed.push(error),
+        }
+    }
+    if let [error, _] = failed.as_slice() {
+        return Err(missing(root, error));
+    }
+    buttons.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(buttons)
 }
 
 /// Every button, of which there must be one.
 pub fn some_buttons(root: &Root) -> Result<Vec<Button>> {
     let buttons = buttons(root)?;
     if buttons.is_empty() {
-        return Err(Failure::gone(
+        return Err(Failure::gone(if is_loaded(root, MODULES[0]) {
             "the module is loaded, and no button is bound: does the device tree have one? \
-             Without one, load the module with button=1",
-        ));
+             Without one, load the module with button=1"
+        } else {
+            "alloclab_usb is loaded, and no USB device is bound: name one in \
+             /sys/bus/usb/drivers/alloclab_usb/new_id"
+        }));
     }
     Ok(buttons)
 }
@@ -85,15 +102,19 @@ pub fn button(root: &Root, name: Option<&str>) -> Result<Button> {
     }
 }
 
-/// Why there is no debugfs directory of the module.
+fn is_loaded(root: &Root, module: &str) -> bool {
+    root.path(&format!("/sys/module/{module}")).exists()
+}
+
+/// Why there is no debugfs directory of a module.
 fn missing(root: &Root, error: &io::Error) -> Failure {
     if error.kind() == ErrorKind::PermissionDenied {
         return Failure::new(
             Exit::Refused,
-            format!("{DIRECTORY}: {error}: only root may read it"),
+            format!("{}: {error}: only root may read it", directory(MODULES[0])),
         );
     }
-    if !root.path("/sys/module/alloclab").exists() {
+    if !MODULES.iter().any(|module| is_loaded(root, module)) {
         return Failure::gone("the module is not loaded: insmod alloclab.ko");
     }
     let debugfs = root.path("/sys/kernel/debug");
@@ -106,16 +127,24 @@ fn missing(root: &Root, error: &io::Error) -> Failure {
 }
 
 impl Button {
-    /// The button with this name, if there is one.
-    pub fn named(root: &Root, name: &str) -> Self {
+    fn of(root: &Root, module: &'static str, name: &str) -> Self {
         Self {
             root: root.clone(),
+            module,
             name: name.to_owned(),
         }
     }
 
+    /// The button with this name, if there is one.
+    pub fn named(root: &Root, name: &str) -> Self {
+        let has = |module: &&str| root.path(&directory(module)).join(name).exists();
+        let module = MODULES.into_iter().find(has).unwrap_or(MODULES[0]);
+        Self::of(root, module, name)
+    }
+
     fn path(&self, file: &str) -> PathBuf {
-        self.root.path(DIRECTORY).join(&self.name).join(file)
+        let directory = self.root.path(&directory(self.module));
+        directory.join(&self.name).join(file)
     }
 
     /// How messages name a file.
@@ -168,7 +197,7 @@ impl Button {
     pub fn set(&self, words: &str) -> Result<Vec<String>> {
         let mut log = self.log();
         let written = self.write_once("settings", words);
-        let said = log.of_button(&self.name);
+        let said = log.said();
         match (written, said) {
             (Ok(()), said) => Ok(said.unwrap_or_default()),
             (Err(error), said) => {
@@ -184,14 +213,17 @@ impl Button {
         }
     }
 
-    /// The kernel's log from here on.
+    /// What the kernel's log says of it from here on.
     pub fn log(&self) -> Log {
-        Log::open(&self.root.path("/dev/kmsg"))
+        let prefix = format!("{} {}: ", self.module, self.name);
+        Log::open(&self.root.path("/dev/kmsg"), prefix)
     }
 
-    /// The file that maps what is held.
-    pub fn device(&self) -> PathBuf {
-        self.root.path("/dev/alloclab").join(&self.name)
+    /// The file that maps what is held: how messages name it, and its place.
+    pub fn device(&self) -> (String, PathBuf) {
+        let name = format!("/dev/{}/{}", self.module, self.name);
+        let path = self.root.path(&name);
+        (name, path)
     }
 }
 
@@ -219,14 +251,21 @@ pub mod fake {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("alloclab-{}-{count}", std::process::id());
             let directory = std::env::temp_dir().join(name);
-            fs::create_dir_all(directory.join("sys/module/alloclab")).unwrap();
-            fs::create_dir_all(directory.join("sys/kernel/debug/alloclab")).unwrap();
             let fake = Self {
                 root: Root::new(directory.clone()),
                 directory,
             };
+            fake.load("alloclab", buttons);
+            fake
+        }
+
+        /// The module, with its devices.
+        pub fn load(&self, module: &str, buttons: &[&str]) {
+            let create = |path: &str| fs::create_dir_all(self.root.path(path)).unwrap();
+            create(&format!("/sys/module/{module}"));
+            create(&directory(module));
             for button in buttons {
-                fs::create_dir_all(fake.root.path(DIRECTORY).join(button)).unwrap();
+                create(&format!("{}/{button}", directory(module)));
                 for (file, text) in [
                     ("settings", samples::SETTINGS),
                     ("method", samples::METHOD),
@@ -235,14 +274,13 @@ pub mod fake {
                     ("pages", samples::PAGES),
                     ("press", ""),
                 ] {
-                    fake.write(button, file, text);
+                    self.write(button, file, text);
                 }
             }
-            fake
         }
 
         pub fn write(&self, button: &str, file: &str, text: &str) {
-            fs::write(self.root.path(DIRECTORY).join(button).join(file), text).unwrap();
+            fs::write(Button::named(&self.root, button).path(file), text).unwrap();
         }
 
         pub fn remove(&self, path: &str) {
@@ -288,7 +326,7 @@ mod tests {
                 .text
                 .contains("no button is bound")
         );
-        fake.remove(DIRECTORY);
+        fake.remove(&directory("alloclab"));
         assert!(
             buttons(&fake.root)
                 .unwrap_err()
@@ -299,6 +337,56 @@ mod tests {
         let failure = buttons(&fake.root).unwrap_err();
         assert_eq!(failure.exit, Exit::Gone);
         assert!(failure.text.contains("not loaded"), "{failure:?}");
+    }
+
+    #[test]
+    fn usb_devices_are_buttons_too() {
+        let fake = Fake::new(&["button"]);
+        fake.load("alloclab_usb", &["1-1:1.0"]);
+        let all = buttons(&fake.root).unwrap();
+        let names: Vec<_> = all.iter().map(|button| button.name.as_str()).collect();
+        assert_eq!(names, ["1-1:1.0", "button"]);
+        for button in [&all[0], &button(&fake.root, Some("1-1:1.0")).unwrap()] {
+            assert_eq!(button.stats().unwrap().counter("presses"), 5);
+            assert_eq!(button.device().0, "/dev/alloclab_usb/1-1:1.0");
+        }
+        assert_eq!(all[1].device().0, "/dev/alloclab/button");
+
+        // Either module may be the only one.
+        fake.remove(&directory("alloclab"));
+        fake.remove("/sys/module/alloclab");
+        assert_eq!(button(&fake.root, None).unwrap().name, "1-1:1.0");
+        fake.remove("/sys/kernel/debug/alloclab_usb/1-1:1.0");
+        let failure = button(&fake.root, None).unwrap_err();
+        assert_eq!(failure.exit, Exit::Gone);
+        assert!(failure.text.contains("new_id"), "{failure:?}");
+        fake.remove(&directory("alloclab_usb"));
+        let failure = button(&fake.root, None).unwrap_err();
+        assert!(failure.text.contains("not mounted"), "{failure:?}");
+    }
+
+    #[test]
+    fn a_log_is_of_one_button() {
+        let fake = Fake::new(&["button"]);
+        fake.load("alloclab_usb", &["1-1:1.0"]);
+        fs::create_dir(fake.root.path("/dev")).unwrap();
+        let kmsg = fake.root.path("/dev/kmsg");
+        for (line, of_button, of_usb) in [
+            ("alloclab button: size: no", Some("size: no"), None),
+            ("alloclab_usb 1-1:1.0: size: no", None, Some("size: no")),
+            ("alloclab butt: size: no", None, None),
+            ("alloclab_usb button: size: no", None, None),
+        ] {
+            fs::write(&kmsg, "").unwrap();
+            let logs = ["button", "1-1:1.0"].map(|name| Button::named(&fake.root, name).log());
+            fs::write(&kmsg, format!("3,1,2,-;{line}\n")).unwrap();
+            let said = logs.map(|mut log| log.said().unwrap().pop());
+            assert_eq!(
+                said.each_ref().map(Option::as_deref),
+                [of_button, of_usb],
+                "{line}"
+            );
+        }
     }
 
     #[test]

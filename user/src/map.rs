@@ -148,15 +148,15 @@ fn said_of<'a>(what: &'a str, path: &'a std::path::Path) -> impl Fn(io::Error) -
 /// Opens and maps what the button holds; the kernel's log says why not.
 fn map(button: &Button, bytes: usize, writable: bool) -> Result<Mapped<'_>> {
     let mut log = button.log();
-    let path = button.device();
+    let (name, path) = button.device();
     let mapping = File::options()
         .read(true)
         .write(writable)
         .open(&path)
         .and_then(|file| Mapping::new(&file, bytes, writable));
     let mapping = mapping.map_err(|error| {
-        let failure = Failure::of(format_args!("/dev/alloclab/{}", button.name), &error);
-        let said = log.of_button(&button.name).unwrap_or_default();
+        let failure = Failure::of(&name, &error);
+        let said = log.said().unwrap_or_default();
         match said.last() {
             Some(why) => Failure::new(failure.exit, format!("{}: {why}", failure.text)),
             None => failure,
