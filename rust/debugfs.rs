@@ -3,7 +3,7 @@
 //! debugfs files that may be held open while their device is unbound or their module removed.
 //!
 //! The files of `kernel::debugfs` have no owner: one that is held open across `rmmod` calls into
-//! memory that is gone. These have one, so that `rmmod` says EBUSY while a file is open; unbind
+//! memory that is gone. These have one, so that `rmmod` says EAGAIN while a file is open; unbind
 //! always works, and what is still open then answers EIO. Until the module's init has succeeded,
 //! they do not open: a module whose init fails is freed, whoever holds one of its files.
 //!

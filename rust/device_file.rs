@@ -4,7 +4,7 @@
 //!
 //! The file may be open, and its memory mapped, when the device is unbound: unbind does not wait
 //! for that, an open file then answers EIO, and a mapping SIGBUS. Its owner is the module, so that
-//! `rmmod` says EBUSY meanwhile. Until the module's init has succeeded, the file does not open.
+//! `rmmod` says EAGAIN meanwhile. Until the module's init has succeeded, the file does not open.
 //!
 //! Locks are taken in this order:
 //!
