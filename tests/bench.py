@@ -217,11 +217,18 @@ def section_sizes(path):
     return sizes
 
 
+def name_of(what, method, size):
+    """What the record calls a figure."""
+    return " ".join(filter(None, [what, method, str(size or "")]))
+
+
 def entries(found, row):
-    """The list that bench.json is."""
+    """The list that bench.json is; not in it is what only one side has, see missing()."""
     nothing = found.get(("pair", "nothing", 0))
     result = []
     for (what, method, size), sides in found.items():
+        if not all(sides.values()):
+            continue
         rust, c = (min(sides[side]) for side in ("rust", "c"))
         if what == "pair":
             if method == "nothing":
@@ -236,6 +243,15 @@ def entries(found, row):
     for entry in result:
         entry["ratio"] = round(entry["rust"] / entry["c"], 4) if entry["c"] else None
     return result
+
+
+def missing(found):
+    """What only one side has, and what the newest record has and neither side, a line each."""
+    lacking = [f"{name_of(*key)}: there is none in {'C' if sides['rust'] else 'Rust'}"
+               for key, sides in found.items() if not all(sides.values())]
+    known = {name_of(*key) for key in found} | SECTIONS.keys()
+    return lacking + [f"{name}: not measured, the record has it"
+                      for record in records()[-1:] for name in record["costs"] if name not in known]
 
 
 def table(result):
@@ -277,6 +293,8 @@ def exceeded(result):
     """What costs more than it may, a line each."""
     found = []
     by_place = {(entry["what"], entry["method"], entry["size"]): entry for entry in result}
+    # Of each method the press of the least size.
+    least = {entry["method"]: entry for entry in reversed(result) if entry["what"] == "press"}
     for what, (mean, most) in LIMITS.items():
         ratios = {place: entry["ratio"] for place, entry in by_place.items() if place[0] == what}
         if sum(ratios.values()) / len(ratios) > mean:
@@ -287,11 +305,11 @@ def exceeded(result):
         if what == "pair" and method.startswith("raw_") and entry["ratio"] > LIMIT_RAW:
             found.append(f"pair {method} {size}: {entry['ratio']} is above {LIMIT_RAW}")
         if what == MANY or what == "press" and method not in NOT_OF_PAGES:
-            least = by_place[("press", method, SIZES[0])]
-            beyond = entry["rust"] - entry["c"] - (least["rust"] - least["c"])
+            first = least[method]
+            beyond = entry["rust"] - entry["c"] - (first["rust"] - first["c"])
             if abs(beyond) > LIMIT_FLAT * entry["rust"]:
                 found.append(f"{what} {method} {size}: {beyond} more beyond C than in a press of "
-                             f"{SIZES[0]} bytes")
+                             f"{first['size']} bytes")
     return found
 
 
@@ -321,8 +339,8 @@ def surroundings(row):
 
 def costs(result):
     """What the record keeps of the figures, of both drivers."""
-    return {" ".join(filter(None, [entry["what"], entry["method"], str(entry["size"] or "")])):
-            [entry["rust"], entry["c"]] for entry in result if entry["what"] in RECORDED}
+    return {name_of(entry["what"], entry["method"], entry["size"]): [entry["rust"], entry["c"]]
+            for entry in result if entry["what"] in RECORDED}
 
 
 def records():
@@ -386,6 +404,7 @@ def main():
             if not wrong:
                 write_record(row, entries(found, row), arguments.record)
         else:
+            wrong += missing(found)
             result = entries(found | measure_many(row, OUT), row)
             (OUT / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
             table(result)

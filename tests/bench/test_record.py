@@ -9,8 +9,8 @@ import warnings
 
 import pytest
 
-from bench import (SIZES, boot, costs, entries, exceeded, figures, files_of, record_of, records,
-                   surroundings)
+from bench import (SIZES, boot, costs, entries, exceeded, figures, files_of, missing, record_of,
+                   records, surroundings)
 
 # By so much of what the record says a cost may grow.
 MOST = 0.01
@@ -51,6 +51,15 @@ def test_what_exceeds_is_found():
         assert exceeded([*good, bad]), bad
     assert exceeded([*good, *(entry("press", 1040, name) for name in ("page", "slab"))]) == [
         "press: the mean ratio is above 1.02"]
+
+
+def test_what_is_missing_is_named():
+    """A new method has none in C at first."""
+    lines = missing({("press", "new", 64): {"rust": [5000], "c": []},
+                     ("load", "", 0): {"rust": [], "c": [1]}})
+    assert lines[:2] == ["press new 64: there is none in C", "load: there is none in Rust"]
+    assert "press kmalloc 64: not measured, the record has it" in lines[2:]
+    assert not any(line.startswith("text: ") for line in lines)
 
 
 @pytest.fixture(scope="module", name="now")
