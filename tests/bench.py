@@ -45,6 +45,9 @@ LIMIT_FLAT = 0.02
 NOT_OF_PAGES = ["list"]
 # What may not grow unless the record does.
 RECORDED = ["press", "press-shown", "pair", "text"]
+# What a configuration says of versions. Those of rustc and of the compiler are compared by
+# themselves; those of other tools cost no press anything.
+TOOLS = re.compile(rb"^CONFIG_\w+_VERSION(_TEXT)?=.*\n", re.MULTILINE)
 RUST, PEER = "alloclab", "alloclab_peer"
 SIZES = [64, 4 << 10, 64 << 10, 1 << 20]
 BUTTONS = 64
@@ -330,7 +333,7 @@ def surroundings(row):
         return done.stdout.splitlines()[0]
 
     machine = machine_of(row)
-    config = (row.build / ".config").read_bytes()
+    config = TOOLS.sub(b"", (row.build / ".config").read_bytes())
     return {"kernel": row.version, "configuration": hashlib.sha256(config).hexdigest()[:12],
             "rustc": first_line("rustc", "--version"),
             "compiler": first_line(f"{machine.tools}gcc", "--version"),
@@ -346,6 +349,12 @@ def costs(result):
 def records():
     """The records, one for each surroundings."""
     return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else []
+
+
+def others(here):
+    """In what each record's surroundings are not these: name -> value of these."""
+    return [{name: value for name, value in here.items() if record["surroundings"][name] != value}
+            for record in records()]
 
 
 def record_of(row):
