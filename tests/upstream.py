@@ -6,7 +6,8 @@ Each must satisfy the kernel's checkpatch. Applied and built they are already: t
 made of them. Its kernel runs the kernel crate's own tests of what is patched, the KUnit suites and
 the core of the end-to-end tests. A debugfs file is held open while its module is removed, on it and
 on the kernel without the patches, which must oops; and bare pairs of allocate and free are counted
-on both. The status is 0 if nothing failed and no pair costs more than before.
+on both. The status is 0 if nothing failed, no pair costs more than before, and those that a patch
+is for cost less.
 """
 
 import json
@@ -32,6 +33,8 @@ exec 3<&-
 rmmod alloclab_owner"""
 # What a pair may cost more: the allocator's state is not the same on two kernels.
 MOST = 0.01
+# The pairs that a patch is there for.
+CHEAPER = [("kmalloc", 64), ("kzalloc", 64)]
 
 
 def checkpatch(source):
@@ -105,7 +108,7 @@ def pairs(row):
 
 
 def compare(before, after):
-    """Print the figures; return (their list, what costs more than before)."""
+    """Print the figures; return (their list, what costs more than it may)."""
     wrong, result = [], []
     print(f"{'pair':<12} {'bytes':>7}{'before':>9}{'after':>9}{'change':>8}{'C':>9}")
     for (method, size), old in before.items():
@@ -114,6 +117,8 @@ def compare(before, after):
         grown = new["rust"] - new["c"] - (old["rust"] - old["c"])
         if grown > MOST * old["rust"]:
             wrong.append(f"pair {method} {size}: {grown} more than before")
+        elif (method, size) in CHEAPER and grown >= 0:
+            wrong.append(f"pair {method} {size}: not less than before")
         print(f"{method:<12} {size:>7}{old['rust']:>9}{new['rust']:>9}{grown:>8}{new['c']:>9}")
         result.append({"method": method, "size": size, "before": old["rust"],
                        "after": new["rust"], "c_before": old["c"], "c_after": new["c"]})
@@ -139,7 +144,7 @@ def main():
     wrong += failed + dearer
     print("\n".join(f"upstream: {line}" for line in wrong), end="\n" if wrong else "")
     print(f"{own + len(cases)} tests on the patched kernel, {len(failed)} failed; "
-          f"{len(dearer)} of {len(result)} pairs cost more than before")
+          f"{len(dearer)} of {len(result)} pairs cost more than they may")
     return bool(wrong)
 
 
