@@ -314,7 +314,8 @@ check "doc: the command" documented command \
 check "doc: messages" documented messages \
 	< <(echo doc/errors.md && files '*.sh' '*.py' '*.rs' '*.c' |
 		grep -E '^(rust|scripts|src)/' | grep -v '^scripts/doc.py$')
-check "doc: figures of make bench" documented bench < <(printf '%s\n' README.md doc/bench.md)
+check "doc: figures of make bench" documented bench \
+	< <(printf '%s\n' README.md doc/bench.md tests/bench/record.json)
 check "doc: links and paths" documented links < <(files '*.md')
 for name in "${ONLY[@]}"; do
 	[ -n "${FOUND[$name]:-}" ] || die "no check has a name that begins with '$name'"

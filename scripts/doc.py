@@ -8,6 +8,7 @@ status is 1.
 
 import ast
 import difflib
+import json
 import re
 import sys
 from pathlib import Path
@@ -381,13 +382,34 @@ def check_messages(page, *files):
     return bool(missing)
 
 
-def check_bench(page, whole):
-    """What the page has of the tables of make bench stands on the other page."""
+def figures(text):
+    """The figures of the table of make bench: what the record calls them, in Rust, in C."""
+    # Method and bytes have so many characters; so many has what there is for each thing measured.
+    place, width = 20, 29
+    header, _, *lines = text.splitlines()
+    found = [["text", *re.search(r"^text: (\d+) bytes, in C (\d+)$", text, re.M).groups()]]
+    for line in lines:
+        match = re.match(r"(\w+) +(\d+) ", line)
+        for column, what in enumerate(header.split()[1:] if match else []):
+            start = place + column * width
+            both = line[start:start + width].split()[:2]
+            if both:
+                found.append([f"{what} {match[1]} {match[2]}", *both])
+    return sorted(found)
+
+
+def check_bench(page, whole, record):
+    """What the page has of the tables of make bench stands on the other page. The first table there
+    is what the newest record says.
+    """
     blocks = re.findall(r"^```\n(press.*?)^```$", read(page), re.M | re.S)
     wrong = not blocks or any(block not in read(whole) for block in blocks)
     if wrong:
         print(f"{page}: the figures of make bench are not those of {whole}")
-    return wrong
+    costs = json.loads(read(record))[-1]["costs"]
+    code = sorted([name, *(f"{count:.9g}" for count in both)] for name, both in costs.items())
+    first = re.search(r"^```\n(instructions .*?)^```$", read(whole), re.M | re.S)
+    return wrong | compare(whole, code, figures(first[1]))
 
 
 def check_excerpts(page, *files):
