@@ -63,9 +63,10 @@ SHOWN_PAIRS, USED_UP = 40, 120
 PAIRS = 100
 BATCH = initramfs.COMMON + "sh /root/batch\npoweroff -f\n"
 # The guest is never idle: when it waits, QEMU would run its clock ahead, not always by the same.
-FUNCTIONS = """
+BUSY = """
 nice -n 19 sh -c 'while :; do :; done' &
-say() {{ echo "bench: $*" >/dev/kmsg; }}
+"""
+FUNCTIONS = """say() {{ echo "bench: $*" >/dev/kmsg; }}
 press() {{ echo "$irq $1" >/sys/module/alloclab_bench/parameters/run; }}
 load_driver() {{
     say load $1
@@ -92,10 +93,11 @@ unload_driver() {{
     cd /root
     rmmod $1
 }}
-chmod +x load
+"""
+BEGIN = """chmod +x load
 insmod alloclab_bench.ko
 """
-SCRIPT = FUNCTIONS + """
+SCRIPT = BUSY + FUNCTIONS + BEGIN + """
 measure() {{
     load_driver $1 || return
     for method in $(tr -d '[]' <method); do
@@ -120,7 +122,7 @@ insmod alloclab_pairs.ko
 say end
 """
 # The buttons bound beside the one that is pressed; then the methods of which that is measured.
-MANY_SCRIPT = FUNCTIONS + """
+MANY_SCRIPT = BUSY + FUNCTIONS + BEGIN + """
 measure() {{
     load_driver $1 || return
     say bound $(ls -d ../* | wc -l)

@@ -10,47 +10,18 @@ import subprocess
 
 import pytest
 
-from guest.guest import Guest
 from guest.machine import machine_of
 from guest.row import CLONE
 from lab import PL061, Lab
+from tracing import Traced
 
 pytestmark = [pytest.mark.ours, pytest.mark.virt, pytest.mark.debug_info]
-# Modules lie there with nokaslr, and nothing else.
-MODULES = "0xffff800000000000..0xffff80007fffffff"
-PC = re.compile(r"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/")
 # A line of addr2line, where it knows the number.
 PLACE = re.compile(rf"^{re.escape(str(CLONE))}/src/([\w/]+\.rs):\d")
 # A file of a table in CONTRIBUTING.md, and what it does there.
 STEP = re.compile(r"^\| \d \| `([\w/]+\.rs)` \| (.*) \|$", re.MULTILINE)
 # What has no instructions, as the table begins to say it.
 DATA = "`RULES`"
-
-
-class Traced(Guest):
-    """A guest whose modules QEMU traces when it is told to."""
-
-    driver = "alloclab"
-    trace = None
-
-    def _command_line(self, directory):
-        self.trace = directory / "trace"
-        return [*super()._command_line(directory), "-D", str(self.trace), "-dfilter", MODULES]
-
-    def monitor(self, line):
-        """Have QEMU's monitor carry out a line for people."""
-        self._command(line, "human-monitor-command", **{"command-line": line})
-
-    def traced(self, action):
-        """Where in modules the guest was during an action: addresses."""
-        self.monitor("one-insn-per-tb on")
-        self.monitor("log nochain,exec")
-        action()
-        self.monitor("log none")
-        with open(self.trace, encoding="utf-8") as lines:
-            found = {int(match[1], 16) for match in map(PC.match, lines) if match}
-        self.trace.write_bytes(b"")
-        return found
 
 
 @pytest.fixture(scope="module", name="traced")
@@ -101,10 +72,10 @@ def test_press(row, traced):
         traced.press()
         traced.wait_log("alloclab button: kmalloc: allocated .* \\(press 1\\)", lines)
 
-    check("The way of one press", 9, "kmalloc", files_at(row, traced, traced.traced(press)))
+    check("The way of one press", 9, "kmalloc", files_at(row, traced, traced.traced(press, set)))
 
 
 def test_write(row, traced):
     button = Lab(traced).button()
     check("The way of one write", 7, "vmalloc", files_at(
-        row, traced, traced.traced(lambda: button.set(method="vmalloc"))))
+        row, traced, traced.traced(lambda: button.set(method="vmalloc"), set)))
