@@ -27,6 +27,8 @@ GADGET = "/sys/kernel/config/usb_gadget/alloclab"
 GADGET_ID = "0525 a4a0"
 FAILED = re.compile(rf"^probe with driver {NAME} failed with error -(\d+)$")
 GONE_SECONDS = 1
+# In a storm, which other guests beside it make longer.
+STORM_SECONDS = 3
 NO_DMA = ("is for a device that does DMA itself, and this one's controller does none, or has "
           "memory of its own for it")
 E2BIG, EBUSY, EINVAL = 7, 16, 22
@@ -396,7 +398,7 @@ def test_pulled_in_a_storm_of_presses(guest, usb):
             assert (last.method, last.what) == (method, ends)
             pulled, freed = usb.times(rf" usb {name.partition(':')[0]}: USB disconnect, ",
                                       rf"{NAME} {re.escape(name)}: {method}: {ends} .*unbind")
-            assert 0 <= freed - pulled < GONE_SECONDS
+            assert 0 <= freed - pulled < STORM_SECONDS
 
 
 def test_one_of_two_is_pulled(guest, usb):
