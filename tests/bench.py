@@ -62,11 +62,8 @@ BOOT_SECONDS = 600
 SHOWN_PAIRS, USED_UP = 40, 120
 PAIRS = 100
 BATCH = initramfs.COMMON + "sh /root/batch\npoweroff -f\n"
-# The guest is never idle: when it waits, QEMU would run its clock ahead, not always by the same.
-BUSY = """
-nice -n 19 sh -c 'while :; do :; done' &
-"""
-FUNCTIONS = """say() {{ echo "bench: $*" >/dev/kmsg; }}
+FUNCTIONS = """
+say() {{ echo "bench: $*" >/dev/kmsg; }}
 press() {{ echo "$irq $1" >/sys/module/alloclab_bench/parameters/run; }}
 load_driver() {{
     say load $1
@@ -97,7 +94,7 @@ unload_driver() {{
 BEGIN = """chmod +x load
 insmod alloclab_bench.ko
 """
-SCRIPT = BUSY + FUNCTIONS + BEGIN + """
+SCRIPT = FUNCTIONS + BEGIN + """
 measure() {{
     load_driver $1 || return
     for method in $(tr -d '[]' <method); do
@@ -122,7 +119,7 @@ insmod alloclab_pairs.ko
 say end
 """
 # The buttons bound beside the one that is pressed; then the methods of which that is measured.
-MANY_SCRIPT = BUSY + FUNCTIONS + BEGIN + """
+MANY_SCRIPT = FUNCTIONS + BEGIN + """
 measure() {{
     load_driver $1 || return
     say bound $(ls -d ../* | wc -l)
