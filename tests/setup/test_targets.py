@@ -71,7 +71,9 @@ def test_rust_analyzer(tree, row):
 @pytest.mark.long
 def test_doc(tree, row):
     """rustdoc of src/ and rust/, private items too, with links to the kernel's source."""
-    assert tree.made("doc").splitlines()[-1] == "out/doc/alloclab/index.html"
+    assert tree.made("doc").splitlines()[-2:] == [
+        "out/doc/alloclab/index.html", "out/doc/alloclab_usb/index.html"]
+    assert (tree.directory / "out/doc/alloclab_usb/rust/usb/struct.Interface.html").is_file()
     pages = tree.directory / "out/doc/alloclab"
     for page in ["index.html", "button/struct.Button.html", "rust/flag/struct.Flag.html"]:
         assert (pages / page).is_file()
