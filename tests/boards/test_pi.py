@@ -7,9 +7,8 @@ import re
 
 import pytest
 
-from lab import STANDARD
+from lab import HAVE_TRACING, STANDARD, TRACING
 from pi import MODELS
-from test_context import TRACING
 from test_device import hold, take
 
 pytestmark = pytest.mark.core
@@ -46,7 +45,7 @@ def test_attributes_of_a_mapping(guest, button, method, wanted):
     """The trees of these boards call no device coherent."""
     hold(button, method)
     probes, event = f"{TRACING}/kprobe_events", "vmf_insert_pfn_prot"
-    guest.sh(f"[ -d {TRACING}/events ] || mount -t tracefs tracefs {TRACING}; "
+    guest.sh(f"{HAVE_TRACING}; "
              f"echo 'p:{event} {event} attributes=%x3:u64' >{probes}; echo >{TRACING}/trace; "
              f"echo 1 >{TRACING}/events/kprobes/{event}/enable")
     got = take(guest, button, "open", "map,0,0,1", "set,0,0,11", "read,0,0,1")
