@@ -41,9 +41,8 @@ not_tested() { # VERSION SOURCE
 	done < <(tested "$2")
 	say "alloclab: kernel $1 $what, and the module does not build for it." \
 		"It is known to work with $(names_tested "$2"). To take one of these: use a" \
-		"newer state of this repository, which may name others, or set ALLOCLAB_SNAPSHOTS" \
-		"to the address of an archive's dated copies, with @SNAPSHOTID@ where the time" \
-		"belongs, and run 'make update'. The compiler said:"
+		"newer state of this repository, which may name others, $(or_dated_copies)" \
+		"The compiler said:"
 }
 
 # What stopped a build: the interfaces that the kernel has in no known form, or else what

@@ -209,9 +209,7 @@ refuse_other_rustc() { # DEB
 	[ -z "$built" ] || [ "$built" = "$here" ] ||
 		die "kernel $NAME: Debian built $VERSION with '$built', and the build root has" \
 			"'$here', but a Rust module needs the very same compiler: use a newer" \
-			"state of this repository, which may have that one, or set" \
-			"ALLOCLAB_SNAPSHOTS to the address of an archive's dated copies, with" \
-			"@SNAPSHOTID@ where the time belongs, and run 'make update'."
+			"state of this repository, which may have that one, $(or_dated_copies)"
 }
 
 make_stock() {

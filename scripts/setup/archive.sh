@@ -56,6 +56,12 @@ dated_address() {
 	printf '%s\n' "${ALLOCLAB_SNAPSHOTS:-$address}"
 }
 
+# The end of a message that names a newer state of this repository: what else helps.
+or_dated_copies() {
+	printf '%s' "or set ALLOCLAB_SNAPSHOTS to the address of an archive's dated copies, with" \
+		" @SNAPSHOTID@ where the time belongs, and run 'make update'."
+}
+
 # use_dated SNAPSHOT SUITE: has apt ask the dated copy from here on, with sources and
 # lists of its own.  That its Release has expired does not matter: it is to be old.
 use_dated() {
