@@ -44,9 +44,10 @@ def test_storm_of_waiting_presses(cpus, guest, lab, count, full):
     # The storm is still on: what was measured was measured in it.
     assert stormed.counters("presses")[0] < STORM
     windows, starved, presses, press_us = map(int, measured.groups())
-    # With a thread that does not pause, nine of ten windows are starved, and no press comes.
+    # With a thread that does not pause, nine of ten windows are starved, and no press comes. A
+    # busy host stops the whole guest for a second.
     assert starved * 2 < windows, measured.string
-    assert presses == OTHER_PRESSES and press_us < 1000000, measured.string
+    assert presses == OTHER_PRESSES and press_us < 3000000, measured.string
 
     stormed.set(size=64)
     assert stormed.wait_counter("presses", STORM, 120) == STORM
