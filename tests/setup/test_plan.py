@@ -229,19 +229,42 @@ def test_what_a_guest_leaves_fails_in_its_group(trial):
     assert failed == 3 == said.count("\nFAILED tests/torture"), said
 
 
+# The others get their first tests when the detectors are proved, all at once.
+UNTIL_ALL_WORK = """
+
+def pytest_runtest_call(item):
+    end = time.monotonic() + 20
+    while "crimes" not in item.nodeid and time.monotonic() < end:
+        with open("order") as order:
+            words = [line.split() for line in order if " begin " in line]
+        if len({worker for *_, group, test, worker in words if "crimes" not in group}) == 4:
+            break
+        time.sleep(0.1)
+"""
+
+
 @pytest.mark.long
 def test_all_workers_have_work_once_the_detectors_are_proved(trial):
     trial.rows = ["one"]
+    trial.write("tests/torture/test_small.py", """
+        from lab import Boot
+        RUNS = {"own": 1}
+        BOOT = Boot("small")
+        def test_small(): pass
+        """)
     # With a group of one test a worker takes the next one, too.
-    for name in ("torture/test_sweep", "torture/test_storms", "e2e/test_c"):
-        trial.write(f"tests/{name}.py", textwrap.dedent(TESTS[name]) + "\ndef test_more(): pass\n")
+    for name in ("torture/test_sweep", "torture/test_storms", "torture/test_small", "e2e/test_c"):
+        with open(trial.directory / f"tests/{name}.py", "a", encoding="utf-8") as module:
+            module.write("\ndef test_more(): pass\n")
     with open(trial.directory / "tests/conftest.py", "a", encoding="utf-8") as conftest:
-        conftest.write("\n\ndef pytest_runtest_call():\n    time.sleep(1)\n")
+        conftest.write(UNTIL_ALL_WORK)
     assert trial.run()[0] == 0
-    begun = [words for words in trial.noted() if words[0] == "begin"]
-    assert len({words[3] for words in begun}) == 4
-    # What takes longest is among the first.
-    assert "torture.one.sweep" in list(dict.fromkeys(words[1] for words in begun))[1:4]
+    noted = [words for words in trial.noted() if words[0] in ("begin", "end")]
+    assert len({words[3] for words in noted if words[0] == "begin"}) == 4
+    # What takes longest begins before anything else has ended.
+    rest = [words[:2] for words in noted if "crimes" not in words[1]]
+    first = [what for what, _ in rest].index("end")
+    assert "torture.one.sweep" in [group for _, group in rest[:first]]
 
 
 # What a test does that fails, what is said of it, and how many fail.
