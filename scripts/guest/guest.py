@@ -20,7 +20,7 @@ from guest.button import Button
 from guest.log import Log
 from guest.machine import machine_of
 
-BOOT_SECONDS = 120
+BOOT_SECONDS = 300
 # The size of a page among what a kernel tells a program at its start.
 AT_PAGESZ = 6
 
@@ -93,7 +93,7 @@ class Guest:
                     pass_fds=[channel.fileno(), monitor_end.fileno(), *self._passed])
         try:
             self._monitor = QEMUMonitorProtocol(monitor)
-            self._monitor.settimeout(10)
+            self._monitor.settimeout(60)
             self._monitor.connect()
         except (QMPError, OSError) as error:
             raise self._failure(f"QEMU's monitor does not answer: {error}") from error
@@ -236,7 +236,7 @@ class Guest:
         end = self.mark() - 1
         return self.log.lines()[start:end]
 
-    def wait_log(self, pattern, start=0, timeout=20, what=None):
+    def wait_log(self, pattern, start=0, timeout=60, what=None):
         """Wait until a line from line `start` on matches; return (its number, the match)."""
         until = time.monotonic() + timeout
         wanted = re.compile(pattern)

@@ -36,8 +36,8 @@ class Doctor:
             self.guest.sh(f"n={SECONDS}; until {condition}; do sleep 1; n=$((n - 1)); "
                           "[ $n -gt 0 ] || exit 1; done", SECONDS)
 
-        self.guest.sh("(/root/doctor --json >/tmp/said 2>/tmp/asked; echo $? >/tmp/status) "
-                      ">/dev/null 2>&1 &")
+        self.guest.sh("(/root/doctor --json --wait=120 >/tmp/said 2>/tmp/asked; "
+                      "echo $? >/tmp/status) >/dev/null 2>&1 &")
         wait("grep -q 'press the button now' /tmp/asked")
         self.guest.press()
         wait("[ -s /tmp/status ]")

@@ -120,7 +120,7 @@ def errno(result):
 # For all tests that need nothing special: they share one guest.
 STANDARD = Boot("standard", overlays=(PL061, nodes(
     node("fast", 4, "debounce-interval = <0>"),
-    node("slow", 5, "debounce-interval = <2000>"),
+    node("slow", 5, "debounce-interval = <5000>"),
     node("tutorial", 6, "debounce-interval = <20>", 'alloclab,method = "vmalloc"',
          "alloclab,size = <12288>", 'alloclab,gfp = "kernel+zero"', 'label = "front door"',
          compatible="yang,mydevice", trigger=RISING),
@@ -315,6 +315,13 @@ class Button:
     def software_press(self, count=1, timeout=60):
         """Press by the file `press`."""
         assert self.write("press", str(count), timeout=timeout) is None
+
+    def burst(self, count, **values):
+        """Bind it anew, write files and press by a file, at once: the log's limit begins anew."""
+        writes = " && ".join(f"echo '{value}' >{file}"
+                             for file, value in (values | {"press": count}).items())
+        self.guest.sh(f"cd {DRIVER} && echo {self.name} >unbind && echo {self.name} >bind && "
+                      f"cd {self.directory} && {writes}", 60)
 
     def press(self):
         """Press the PL061's line 3 from outside; return the event that came of it.

@@ -110,7 +110,7 @@ def test_every_method_by_real_edges(button, able):
 @pytest.mark.hard
 @pytest.mark.edges
 def test_cycle_in_hard_context(lab, hard, able):
-    hard.inject(2 * len(able[0]), cpus="0", gap_us=100000)
+    hard.inject(2 * len(able[0]), cpus="0", gap_us=200000)
     events = lab.events("interrupt")
     assert in_order(events)
     assert [event.method for event in events if event.what == "allocated"] == able[0]
@@ -175,8 +175,9 @@ def test_storm(lab, hard, able):
     for text in lab.texts("interrupt"):
         shown = [*shown, 0] if DROPPED.search(text) else [*shown[:-1], shown[-1] + 1]
     passed_over = len(hard.methods()) - len(able[0])
-    assert shown[0] >= LIMIT
-    assert all(lines <= LIMIT + 1 + passed_over for lines in shown), shown
+    # It may begin just before an interval ends, in which nothing is dropped then.
+    assert LIMIT <= shown[0] <= 2 * LIMIT + 1 + passed_over, shown
+    assert all(lines <= LIMIT + 1 + passed_over for lines in shown[1:]), shown
     rounds = STORM // 2 // len(able[0])
     for method, counts in hard.stats()[1].items():
         wanted = rounds if method in able[0] else 0

@@ -3,7 +3,7 @@
 
 from lab import DRIVER, PL061, Boot, node, nodes
 
-TIMEOUT_SECONDS = 15
+TIMEOUT_SECONDS = 30
 BOOT = Boot("deferred", append=f"deferred_probe_timeout={TIMEOUT_SECONDS}", overlays=(PL061, nodes(
     'nested: controller { compatible = "alloclab,nested"; interrupt-controller; '
     "#interrupt-cells = <2>; }",

@@ -282,7 +282,8 @@ def test_nodes_of_other_names_share_one_fate(guest, button):
 def test_lines_are_limited(guest, lab, button):
     hold(button)
     start = guest.mark()
-    take(guest, button, "open", *["map,0,9,1"] * 100, *["read,0,99999999,1"] * 100)
+    take(guest, button, "open", *["map,0,9,1"] * 400, *["read,0,99999999,1"] * 400)
     lines = said(guest, start)
-    assert 50 < len(lines) <= 101 and all(re.match("mmap: |read: |burst of ", line)
+    # On a slow machine it takes more than one interval.
+    assert 50 < len(lines) <= 303 and all(re.match("mmap: |read: |burst of ", line)
                                           for line in lines)

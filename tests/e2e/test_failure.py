@@ -112,8 +112,7 @@ def test_failure_in_the_interrupt(lab, button):
 
 
 def test_storm_of_failures_is_counted_and_limited(lab, button):
-    button.set(method="kmalloc", size=LARGEST, gfp="atomic+nowarn")
-    button.software_press(500)
+    button.burst(500, method="kmalloc", size=LARGEST, gfp="atomic+nowarn")
     counters = button.counters("presses", "failures", "allocs", "frees")
     assert counters == (500, 500, 0, 0)
     assert [event.what for event in lab.events("button")] == ["failed"] * 100

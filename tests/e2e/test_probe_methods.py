@@ -29,6 +29,7 @@ def fixture_probed(guest, row, lab):
     load_sim(guest, row)
     for name in NAMES:
         guest.wait_log(rf"^alloclab {name}: ready: ", lab.start)
+    guest.wait_log("^alloclab late: probe with driver alloclab failed ", lab.start)
     return list(NAMES)
 
 

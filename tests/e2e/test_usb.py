@@ -28,7 +28,7 @@ GADGET_ID = "0525 a4a0"
 FAILED = re.compile(rf"^probe with driver {NAME} failed with error -(\d+)$")
 GONE_SECONDS = 1
 # In a storm, which other guests beside it make longer.
-STORM_SECONDS = 3
+STORM_SECONDS = 8
 NO_DMA = ("is for a device that does DMA itself, and this one's controller does none, or has "
           "memory of its own for it")
 E2BIG, EBUSY, EINVAL = 7, 16, 22
@@ -358,7 +358,7 @@ def test_pulled_while_it_holds(guest, usb, method):
     usb.load(f"method={method}")
     event = usb.wait_ready(name) and usb.at_probe(name, method)
     guest.sh(f"exec 7<{usb.debugfs}/{name}/stats 8<>/dev/{NAME}/{name}; "
-             "while read -r _ <&7; do :; done; sleep 20 & echo $! >/tmp/holds")
+             "while read -r _ <&7; do :; done; sleep 300 & echo $! >/tmp/holds")
     start = usb.pull(tablet)
     ends = "left" if method == "devm" else "freed"
     guest.wait_log(rf"^{NAME} {re.escape(name)}: {method}: {ends} ", start)
@@ -382,11 +382,13 @@ def test_pulled_in_a_storm_of_presses(guest, usb):
     for (name, _), method in zip(plugged, methods):
         usb.wait_ready(name).set(method=method)
     press = " & ".join(f"echo 1000000 >{usb.debugfs}/{name}/press" for name, _ in plugged)
-    guest.sh(f"({press} & wait; echo all said) >/tmp/said 2>&1 & sleep 1; echo")
+    begun = "; ".join(f"until grep -q '^presses: [1-9]' {usb.debugfs}/{name}/stats; "
+                      "do usleep 50000; done" for name, _ in plugged)
+    guest.sh(f"({press} & wait; echo all said) >/tmp/said 2>&1 & {begun}", 60)
     for _, tablet in plugged:
         usb.pull(tablet)
     said = guest.sh(f"while ls {CLIENTS} | grep -q :; do sleep 0.1; done; "
-                    "until grep -q 'all said' /tmp/said; do sleep 0.1; done; cat /tmp/said")
+                    "until grep -q 'all said' /tmp/said; do sleep 0.1; done; cat /tmp/said", 120)
     assert said.count("No such device") == len(methods), said
     assert guest.run(f"ls {usb.debugfs}").output == ""
     assert pool_blocks(usb, "buffer-2048") == before

@@ -114,10 +114,16 @@ def test_set_refused(lab, button, command, words):
     assert button.read("settings") == before
 
 
-def test_set_after_a_burst(button, command):
+def test_set_after_a_burst(lab, button, command):
     """Where the log's limit has dropped the reason, that is said in its place."""
-    button.software_press(200)
-    said = command(f"set {button.name} size=0", REFUSED)
+    # On a slow machine the limit may begin anew between the two.
+    for _ in range(8):
+        before = len([text for text in lab.texts(button.name) if "is not valid" in text])
+        button.software_press(200)
+        said = command(f"set {button.name} size=0", REFUSED)
+        if len([text for text in lab.texts(button.name) if "is not valid" in text]) == before:
+            break
+        assert "the kernel's log has no reason" not in said
     assert said.startswith(f"alloclab: {button.name}/settings: Invalid argument")
     assert "the kernel's log has no reason" in said
 
@@ -130,12 +136,17 @@ def test_press(button, command):
     assert f", {button.live()['size']} bytes at {button.live()['address']}" in said
 
 
+def begun(button):
+    """What waits in a shell for the first press."""
+    return f"until grep -q '^presses: [1-9]' {button.directory}/stats; do usleep 50000; done"
+
+
 @pytest.mark.parametrize("signal", ["INT", "TERM"])
 def test_press_ended_by_a_signal(button, command, guest, signal):
     """It says how many presses were carried out."""
     button.set(method="kmalloc")
-    said = guest.run(f"alloclab press {button.name} -n 100000000 & sleep 2; kill -{signal} $!; "
-                     "wait $!")
+    said = guest.run(f"alloclab press {button.name} -n 100000000 & press=$!; {begun(button)}; "
+                     f"sleep 1; kill -{signal} $press; wait $press", 60)
     assert said.status == INTERRUPTED
     counted = re.search(r"; (\d+) of 100000000 presses were carried out$", said.output.strip())
     assert (int(counted[1]),) == button.counters("presses")
@@ -144,8 +155,8 @@ def test_press_ended_by_a_signal(button, command, guest, signal):
 
 def test_press_ended_by_unbind(lab, button, guest):
     """A button that goes away ends it."""
-    said = guest.run(f"alloclab press {button.name} -n 100000000 & sleep 1; "
-                     f"echo {button.name} >{DRIVER}/unbind; wait $!")
+    said = guest.run(f"alloclab press {button.name} -n 100000000 & press=$!; {begun(button)}; "
+                     f"echo {button.name} >{DRIVER}/unbind; wait $press", 60)
     assert said.status == GONE
     assert re.search(r"; [1-9]\d* of 100000000 presses were carried out$", said.output.strip())
     guest.sh(f"echo {button.name} >{DRIVER}/bind")

@@ -60,7 +60,9 @@ def test_map_taken_away(button, guest, gone):
     button.hold(method="vmalloc", size=8192)
     how = {"press": f"echo 1 >{button.directory}/press",
            "unbind": f"echo {button.name} >{DRIVER}/unbind"}[gone]
-    said = guest.run(f"alloclab map {button.name} --hold 2 --verify 0 & sleep 1; {how}; wait $!")
+    said = guest.run(f"alloclab map {button.name} --hold 6 --verify 0 & map=$!; "
+                     f"until grep -q '^mapped: [1-9]' {button.directory}/live; "
+                     f"do usleep 50000; done; {how}; wait $map", 60)
     assert said.status == GONE
     assert "alloclab: SIGBUS: " in said.output and "took the mapping away" in said.output
     if gone == "unbind":

@@ -22,7 +22,7 @@ def fixture_boot(request):
 def dirty(guest):
     """Fill memory that is free afterwards."""
     guest.sh("mkdir -p /tmp/dirty && mount -t tmpfs dirty /tmp/dirty && tr '\\0' x </dev/zero | "
-             "head -c 4000000 >/tmp/dirty/file; umount /tmp/dirty")
+             "head -c 4000000 >/tmp/dirty/file; umount /tmp/dirty", 120)
 
 
 def content(guest, button, page):
