@@ -37,10 +37,10 @@
 #define TEXT_BYTES 65536
 #define PRESSES "3"
 /* An unload that is refused for so long is never carried out. */
-#define REFUSED_US 30000000
+#define REFUSED_US 120000000
 /* A storm that brings no edge for so long is none, and a user that needs so long hangs. */
-#define EDGE_US 30000000
-#define PASS_US 60000000
+#define EDGE_US 120000000
+#define PASS_US 300000000
 #define MAX_FILES 32
 #define MAX_USERS 8
 

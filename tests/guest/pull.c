@@ -19,7 +19,7 @@
 #define PATH_BYTES 512
 #define STATS_BYTES 16384
 /* No edge takes so long, in seconds. */
-#define LOST_SECONDS 20
+#define LOST_SECONDS 120
 
 static struct {
 	int pull, stats;

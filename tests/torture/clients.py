@@ -64,7 +64,7 @@ class Client(Lab):
 
     def _wait(self, what, users):
         self.guest.sh(f"until [ $(wc -l </tmp/{what}) = {users} ]; do sleep 0.1; done 2>/dev/null",
-                      60)
+                      300)
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ CALLED = {"cleanup_module": "unload", "probe_callback": "bind", "remove_callback
 SHUTDOWN = "shutdown_callback"
 FAULT = "/sys/kernel/debug"
 KINDS = ("failslab", "fail_page_alloc")
-SECONDS = 900
+SECONDS = 5400
 # What the detectors allocate for themselves: functions of which nothing that they call is failed.
 # kmemleak has a reserve of its own, so that this saves time; dma-debug turns itself off.
 KMEMLEAK = "__alloc_object"

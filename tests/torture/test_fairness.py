@@ -16,6 +16,7 @@ BOOT = Boot("fairness", overlays=(PL061, nodes(
 # Of 1 MiB each, they are more than can be carried out while it is measured.
 STORM = 100000
 OTHER_PRESSES = 4
+MILLISECONDS = 10000
 MEASURED = re.compile(r"^windows=(\d+) starved=(\d+) gap_us=\d+ share=\d+ presses=(\d+) "
                       r"press_us=(\d+)$")
 
@@ -23,7 +24,7 @@ pytest_generate_tests = storm.for_each_cpus
 fixture_boot = storm.fixture_boot
 
 
-def test_storm_of_waiting_presses(cpus, guest, lab, count, full):
+def test_storm_of_waiting_presses(cpus, guest, lab, count):
     stormed, other = lab.button("fast"), lab.button()
     # Others come and go while grep looks, of which it says so in its status.
     thread = guest.run(f"grep -ls '^irq/{stormed.irq()}-' /proc/[0-9]*/comm").output.split("/")[2]
@@ -31,11 +32,10 @@ def test_storm_of_waiting_presses(cpus, guest, lab, count, full):
     stormed.inject(STORM, cpus=str(cpus - 1))
     assert stormed.counters("edges") == (STORM,)
 
-    milliseconds = 10000 if full else 4000
     start = len(guest.log)
     # The shell shares what is measured: it is done before, and what is said comes by the log.
     guest.sh("(sleep 1; exec /root/ticks "
-             f"{milliseconds} {other.directory}/stats {thread}) >/dev/kmsg &")
+             f"{MILLISECONDS} {other.directory}/stats {thread}) >/dev/kmsg &")
     guest.wait_log("^begins$", start)
     for _ in range(OTHER_PRESSES):
         guest.press()
@@ -45,9 +45,9 @@ def test_storm_of_waiting_presses(cpus, guest, lab, count, full):
     assert stormed.counters("presses")[0] < STORM
     windows, starved, presses, press_us = map(int, measured.groups())
     # With a thread that does not pause, nine of ten windows are starved, and no press comes. A
-    # busy host stops the whole guest for a second.
+    # busy host stops the whole guest for seconds.
     assert starved * 2 < windows, measured.string
-    assert presses == OTHER_PRESSES and press_us < 3000000, measured.string
+    assert presses == OTHER_PRESSES and press_us < 7000000, measured.string
 
     stormed.set(size=64)
     assert stormed.wait_counter("presses", STORM, 120) == STORM

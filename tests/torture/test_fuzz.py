@@ -27,7 +27,7 @@ EVERY = {"debug": 8, "own": 2}
 LOADS = {"debug": (60, 20), "own": (200, 40)}
 # Steps of a seed with the device file, likewise.
 STEPS = {"debug": (100_000, 10_000), "own": (1_000_000, 50_000)}
-FULL_SECONDS = 900
+FULL_SECONDS = 3600
 # As the driver limits its lines.
 LINES, SECONDS = 100, 5
 STAMPED = re.compile(r"^\[ *(\d+\.\d+)\](?:\[ *[TC]\d+\])? alloclab [^ :]+: (.*)$")

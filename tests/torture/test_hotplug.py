@@ -11,11 +11,13 @@ CPUS = {"debug": ([2], [2, 4]), "stock": ([4], [2, 4])}
 # In each context: (quick, full).
 EDGES = {"debug": (401, 10001), "stock": (801, 20001)}
 GAP_US = 5000
-SECONDS = 900
+SECONDS = 3600
 CPU = "/sys/devices/system/cpu"
-# One after the other goes, is not there any more, and comes back; each is noted.
+# One after the other goes, is not there any more, and comes back; each is noted. Where a busy host
+# has kept it from going in time, the kernel refuses to have it back at first.
 ROUND = (f"for cpu in {CPU}/cpu[0-9]*; do echo 0 >$cpu/online && [ $(cat $cpu/online) = 0 ] && "
-         "echo 1 >$cpu/online && echo $cpu >>/run/cycled; done")
+         "until echo 1 >$cpu/online; do usleep 100000; done && echo $cpu >>/run/cycled; "
+         "done 2>/dev/null")
 # The injector wants its processors to be there when it is loaded.
 BEGUN = "until grep -q ^edges:.[1-9] stats; do usleep 1000; done"
 
@@ -56,7 +58,8 @@ def test_press_on_the_last_processor(guest, button, count, cpus):
         held, freed = button.press(), button.press()
         assert (held.what, freed.what, freed.address) == ("allocated", "freed", held.address)
         assert counts_of(guest, button.irq()) == {last: before[last] + 2}
-        guest.sh(f"for cpu in {others}; do echo 1 >{CPU}/cpu$cpu/online || exit; done")
+        guest.sh(f"for cpu in {others}; do until echo 1 >{CPU}/cpu$cpu/online; do "
+                 "usleep 100000; done; done 2>/dev/null")
         count("cycles", cpus - 1)
     assert button.edges_in() == (2 * cpus, 0, 0)
     assert button.counters("presses", "bounces", "failures") == (2 * cpus, 0, 0)

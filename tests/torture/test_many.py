@@ -14,7 +14,7 @@ BUTTONS = 64
 # Presses of each button: (quick, full).
 PRESSES = {"own": (20, 300), "debug": (2, 40)}
 CPUS = {"own": ([4], [1, 2, 4]), "debug": ([2], [1, 2, 4])}
-SECONDS = 600
+SECONDS = 3600
 LOST_SECONDS = 120
 # Every method but the one that has one buffer for all buttons.
 METHODS = "$(sed 's/\\[cycle\\]//; s/ static / /' sim0/method)"

@@ -24,7 +24,7 @@ GROWS = "atomic_pool_work_fn"
 POOLS = "/sys/kernel/debug/dma_pools"
 # (quick, full)
 EDGES = (1000, 50000)
-SECONDS = 600
+SECONDS = 3600
 
 
 def mapped(guest):

@@ -19,7 +19,7 @@ BURSTS = {"own": ({1: 300, 2: 2500, 4: 200}, {1: 5000, 2: 20000, 4: 2000}),
           "debug": ({2: 100}, {1: 300, 2: 1500, 4: 300})}
 # Of the edges, how many come while the settings change.
 CHANGING = 8
-SECONDS = 900
+SECONDS = 5400
 
 pytest_generate_tests = storm.for_each_cpus
 fixture_boot = storm.fixture_boot
