@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 # It reads the standard library and the kernel crate first.
-SECONDS = 300
+SECONDS = 1800
 CAPABILITIES = {
     "experimental": {"serverStatusNotification": True},
     "textDocument": {"definition": {"linkSupport": True},

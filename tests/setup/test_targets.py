@@ -21,7 +21,7 @@ import pytest
 from clone import Copy
 from languageserver import LanguageServer
 
-TERMINAL_SECONDS = 60
+TERMINAL_SECONDS = 600
 NANOPI = "rockchip/rk3399-nanopi-m4"
 
 
@@ -171,10 +171,11 @@ class Terminal:
                 return match
             left = until - time.monotonic()
             assert left > 0, f"{pattern}: not in {self._said}"
+            ended = self._process.poll() is not None
             if select.select([self._ours], [], [], min(left, 1))[0]:
                 self._said += os.read(self._ours, 65536).decode("utf-8", "replace")
             else:
-                assert self._process.poll() is None, f"{pattern}: not in {self._said}"
+                assert not ended, f"{pattern}: not in {self._said}"
 
     def end(self):
         """Wait until the command has ended; return its status."""
@@ -185,8 +186,8 @@ class Terminal:
         return termios.tcgetattr(self._its) == self._settings
 
 
-# It asks the terminal where the cursor is.
-PROMPT = r"~ # (?:\x1b\[6n)?\Z"
+# The kernel's log may come after it.
+PROMPT = "~ # "
 NO_GUEST = ("press: no guest is running in this clone; start one with `make shell` in another "
             "terminal\n")
 
@@ -205,7 +206,7 @@ def test_shell_and_press(tree):
         shell.wait(PROMPT)
         for number, what in enumerate(["allocated", "freed"], 1):
             assert tree.made("press") == "pressed: see the other terminal\n"
-            shell.type(f"dmesg | grep 'press [{number}]'\n")
+            shell.type(f"until dmesg | grep 'press [{number}]'; do sleep 1; done\n")
             shell.wait(rf"alloclab button: kmalloc: {what} 64 bytes at \S+ in .*\(press {number}\)")
             shell.wait(PROMPT)
         with Terminal(tree, "make", "shell") as second:
