@@ -117,6 +117,11 @@ def errno(result):
     raise AssertionError(f"status {result.status}, unknown error: {result.output}")
 
 
+def rebinding(name):
+    """What unbinds a button and binds it, in a shell of the guest."""
+    return f"cd {DRIVER} && echo {name} >unbind && echo {name} >bind"
+
+
 # For all tests that need nothing special: they share one guest.
 STANDARD = Boot("standard", overlays=(PL061, nodes(
     node("fast", 4, "debounce-interval = <0>"),
@@ -202,8 +207,7 @@ class Lab:
 
     def rebind(self, name=None):
         """Unbind and bind a device: its settings, its counters and its limit begin anew."""
-        name = name or self.first
-        self.guest.sh(f"cd {DRIVER} && echo {name} >unbind && echo {name} >bind")
+        self.guest.sh(rebinding(name or self.first))
 
     def button(self, name=None):
         """The button of the node `name`, or that which every kernel has; it must be bound."""
@@ -255,8 +259,11 @@ class Button:
 
     def set(self, **values):
         """Write files, in this order, that have to accept it."""
-        writes = " && ".join(f"echo '{value}' >{file}" for file, value in values.items())
-        self.guest.sh(f"cd {self.directory} && {writes}")
+        self.guest.sh(self._writing(values))
+
+    def _writing(self, values):
+        return f"cd {self.directory} && " + " && ".join(
+            f"echo '{value}' >{file}" for file, value in values.items())
 
     def refused(self, file, value, error, named=None):
         """Write what has to be refused: nothing changes, and the log names the value.
@@ -318,10 +325,11 @@ class Button:
 
     def burst(self, count, **values):
         """Bind it anew, write files and press by a file, at once: the log's limit begins anew."""
-        writes = " && ".join(f"echo '{value}' >{file}"
-                             for file, value in (values | {"press": count}).items())
-        self.guest.sh(f"cd {DRIVER} && echo {self.name} >unbind && echo {self.name} >bind && "
-                      f"cd {self.directory} && {writes}", 60)
+        self.guest.sh(f"{rebinding(self.name)} && {self._writing(values | {'press': count})}", 60)
+
+    def begun(self):
+        """What waits in a shell of the guest until presses are carried out."""
+        return f"until grep -q '^presses: [1-9]' {self.directory}/stats; do usleep 10000; done"
 
     def press(self):
         """Press the PL061's line 3 from outside; return the event that came of it.

@@ -382,8 +382,7 @@ def test_pulled_in_a_storm_of_presses(guest, usb):
     for (name, _), method in zip(plugged, methods):
         usb.wait_ready(name).set(method=method)
     press = " & ".join(f"echo 1000000 >{usb.debugfs}/{name}/press" for name, _ in plugged)
-    begun = "; ".join(f"until grep -q '^presses: [1-9]' {usb.debugfs}/{name}/stats; "
-                      "do usleep 50000; done" for name, _ in plugged)
+    begun = "; ".join(usb.button(name).begun() for name, _ in plugged)
     guest.sh(f"({press} & wait; echo all said) >/tmp/said 2>&1 & {begun}", 60)
     for _, tablet in plugged:
         usb.pull(tablet)

@@ -136,16 +136,11 @@ def test_press(button, command):
     assert f", {button.live()['size']} bytes at {button.live()['address']}" in said
 
 
-def begun(button):
-    """What waits in a shell for the first press."""
-    return f"until grep -q '^presses: [1-9]' {button.directory}/stats; do usleep 50000; done"
-
-
 @pytest.mark.parametrize("signal", ["INT", "TERM"])
 def test_press_ended_by_a_signal(button, command, guest, signal):
     """It says how many presses were carried out."""
     button.set(method="kmalloc")
-    said = guest.run(f"alloclab press {button.name} -n 100000000 & press=$!; {begun(button)}; "
+    said = guest.run(f"alloclab press {button.name} -n 100000000 & press=$!; {button.begun()}; "
                      f"sleep 1; kill -{signal} $press; wait $press", 60)
     assert said.status == INTERRUPTED
     counted = re.search(r"; (\d+) of 100000000 presses were carried out$", said.output.strip())
@@ -155,7 +150,7 @@ def test_press_ended_by_a_signal(button, command, guest, signal):
 
 def test_press_ended_by_unbind(lab, button, guest):
     """A button that goes away ends it."""
-    said = guest.run(f"alloclab press {button.name} -n 100000000 & press=$!; {begun(button)}; "
+    said = guest.run(f"alloclab press {button.name} -n 100000000 & press=$!; {button.begun()}; "
                      f"echo {button.name} >{DRIVER}/unbind; wait $press", 60)
     assert said.status == GONE
     assert re.search(r"; [1-9]\d* of 100000000 presses were carried out$", said.output.strip())

@@ -29,7 +29,7 @@ def sleep_through(guest, meanwhile, seconds=WAKE_SECONDS):
     guest.sh("rm -f /run/slept; (usleep 300000; "
              f"echo +{seconds} >{RTC}/wakealarm && echo freeze >/sys/power/state; "
              "echo $? >/run/slept) >/dev/null 2>&1 &")
-    guest.wait_log(r"^printk: Suspending console\(s\)", start, timeout=60)
+    guest.wait_log(r"^printk: Suspending console\(s\)", start)
     # What comes after that line is said when it wakes up.
     time.sleep(0.5)
     meanwhile()
