@@ -7,7 +7,7 @@ import time
 from lab import PL061, Boot, node, nodes, without_age
 
 # The kernels it is for, and about how many seconds it takes there in quick scale; None: full alone.
-RUNS = {"debug": None, "stock": 36}
+RUNS = {"debug": None, "stock": 80}
 BOOT = Boot("suspend", cpus=2, overlays=(PL061, nodes(node("other", 4))))
 RTC = "/sys/class/rtc/rtc0"
 # It takes about one to fall asleep, longer where others keep the host busy.
