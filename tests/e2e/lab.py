@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple, Sequence
 
 from guest.events import PREFIX, Event, parse_all, parse_methods, parse_remark, parse_stats
+from guest.guest import COMMAND_SECONDS
 from guest.row import CLONE
 
 PL061 = CLONE / "dts/virt-pl061.dtso"
@@ -251,7 +252,7 @@ class Button:
         """The content of a file."""
         return self.guest.sh(f"cat {self.directory}/{file}")
 
-    def write(self, file, text, newline=True, timeout=30):
+    def write(self, file, text, newline=True, timeout=COMMAND_SECONDS):
         """Write a file; return the error's name, None when it was accepted."""
         option = "" if newline else "-n"
         quoted = text.replace("'", "'\\''")
