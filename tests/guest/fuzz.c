@@ -237,11 +237,6 @@ static void fuzz_read(enum file file)
 	ssize_t len;
 
 	counts.reads++;
-	/* Where a read ended, the next one goes on in the same text (seq_file.c), and that was of
-	 * before the last write. A read of the beginning makes it anew.
-	 */
-	if (file != PRESS && pread(fd, got.bytes, 1, 0) < 0)
-		wrong("the beginning: %m");
 	if (file == PRESS) {
 		len = result(one_in(2) ? read(fd, got.bytes, room) :
 			     pread(fd, got.bytes, room, at));
@@ -249,6 +244,11 @@ static void fuzz_read(enum file file)
 			wrong("%zu bytes at %llu: %zd", room, (unsigned long long)at, len);
 		return;
 	}
+	/* Where a read ended, the next one goes on in the same text (seq_file.c), and that was of
+	 * before the last write. A read of the beginning makes it anew.
+	 */
+	if (pread(fd, got.bytes, 1, 0) < 0)
+		wrong("the beginning: %m");
 	switch (below(5)) {
 	case 0:
 		len = result(pread(fd, got.bytes, room, -1 - (off_t)at));
