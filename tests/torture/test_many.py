@@ -20,12 +20,14 @@ LOST_SECONDS = 120
 METHODS = "$(sed 's/\\[cycle\\]//; s/ static / /' sim0/method)"
 # What the nodes of even and of odd lines say beside their line.
 CONTEXTS = ([], ['alloclab,gfp = "atomic"', 'alloclab,context = "hard"'])
+# The kernel holds all their lines, until the console has taken them.
+LOG = "log_buf_len=16M"
 
 # The kernels it is for, and about how many seconds it takes there in quick scale; None: full alone.
 RUNS = {"debug": None, "own": 42}
 BOOT = Boot("many", overlays=(PL061, nodes(bank(BUTTONS), *(
     node(f"sim{line}", line, "debounce-interval = <0>", *CONTEXTS[line % 2], parent="sim")
-    for line in range(BUTTONS)))))
+    for line in range(BUTTONS)))), append=LOG)
 
 pytest_generate_tests = storm.for_each_cpus
 fixture_boot = storm.fixture_boot
