@@ -53,9 +53,6 @@ SIZES = [64, 4 << 10, 64 << 10, 1 << 20]
 BUTTONS = 64
 MANY = f"press-{BUTTONS}-buttons"
 MANY_METHODS = ["kmalloc", "raw_kmalloc", "vmalloc", "coherent", "list"]
-# One instruction a nanosecond; while the guest waits, its clock runs ahead.
-COUNTING = ["-icount", "shift=0,sleep=off,align=off", "-seed", "1",
-            "-rtc", "base=2026-01-01,clock=vm"]
 APPEND = "kunit.enable=0 dma_debug=off"
 BOOT_SECONDS = 600
 # As many as the lines that are shown, and more presses than that.
@@ -158,7 +155,7 @@ def boot(row, out, name, files, buttons=2):
     with tempfile.TemporaryDirectory(prefix="alloclab-") as directory:
         command = qemu.command_line(
             row, Path(directory), BATCH, files, [qemu.to_file(log), "null"], overlays=overlays,
-            cpus=1, append=qemu.strict(row, APPEND)) + COUNTING
+            cpus=1, append=qemu.strict(row, APPEND)) + qemu.COUNTING
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True, timeout=BOOT_SECONDS,

@@ -22,7 +22,7 @@ from guest.row import Row, RowError
 from lab import KPTR, Lab
 from pi import PiGuest
 from programs import program_for_guest, programs
-from terminal import TerminalGuest
+from terminal import Terminal, TerminalGuest
 
 # Of the programs in tests/guest those that end-to-end tests use, on every machine.
 E2E_PROGRAMS = ["device", "fragment", "interrupted_write", "ticks"]
@@ -143,7 +143,7 @@ class Guests:
             make = TerminalGuest if boot.terminal else self.make
             guest = make(self.row, log, overlays=boot.overlays, files=files, memory=boot.memory,
                          cpus=boot.cpus, append=boot.append, firmware=boot.firmware,
-                         devices=boot.devices)
+                         devices=boot.devices, counting=boot.counting)
             try:
                 guest.start()
             except GuestError as error:
@@ -295,6 +295,16 @@ def fixture_command(guest):
         assert result.status == status, result
         return result.output
     return command
+
+
+@pytest.fixture(name="terminal")
+def fixture_terminal(guest, lab):
+    """A guest's terminal; what runs on it ends with the test."""
+    assert lab.loaded()
+    terminal = Terminal(guest)
+    yield terminal
+    guest.run("kill $(cat /tmp/pid) 2>/dev/null; sleep 0.5; rm -f /tmp/pid")
+    terminal.read(0.1)
 
 
 @pytest.fixture(name="restrict")

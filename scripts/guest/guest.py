@@ -43,7 +43,8 @@ class Guest:
     """A guest; a `with` statement starts it and ends QEMU in every case."""
 
     def __init__(self, row, log, *, overlays=(), files=None, memory=qemu.MEMORY_MB,
-                 cpus=qemu.CPUS, append="", firmware=False, devices=()):
+                 cpus=qemu.CPUS, append="", firmware=False, devices=(),
+                 counting=False):
         self.row = row
         self.log = Log(Path(log))
         self._overlays = list(overlays)
@@ -53,6 +54,7 @@ class Guest:
         self._append = append
         self._firmware = firmware
         self._devices = devices
+        self._counting = counting
         self._directory = None
         self._process = None
         self._channel = None
@@ -105,12 +107,13 @@ class Guest:
 
     def _command_line(self, directory):
         """QEMU's, without the channel and the monitor; what it reads is put in `directory`."""
-        return qemu.command_line(
+        command = qemu.command_line(
             self.row, directory, initramfs.CHANNEL,
             {**self._files, "etc/channel": f"{machine_of(self.row).serial}1"},
             [qemu.to_file(self.log.path), "chardev:channel"], overlays=self._overlays,
             memory=self._memory, cpus=self.cpus, append=qemu.strict(self.row, self._append),
             firmware=self._firmware, devices=self._devices)
+        return [*command, *(qemu.COUNTING if self._counting else [])]
 
     def _channel_ends(self):
         """The sockets of the command channel: ours and QEMU's."""

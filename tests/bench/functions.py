@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 sys.dont_write_bytecode = True
 
-from bench import (APPEND, BEGIN, COUNTING, FUNCTIONS, LIMITS, OUT, PEER, RUST,  # noqa: E402
+from bench import (APPEND, BEGIN, FUNCTIONS, LIMITS, OUT, PEER, RUST,  # noqa: E402
                    SIZES, USED_UP, bench_row, files_of, name_of, records)
 from guest.machine import machine_of  # noqa: E402
 from lab import PL061, node, nodes  # noqa: E402
@@ -47,9 +47,6 @@ class Counted(Traced):
     """The guest of make bench, which is traced."""
 
     where = "0xffff800000000000..0xffff8000ffffffff"
-
-    def _command_line(self, directory):
-        return [*super()._command_line(directory), *COUNTING]
 
 
 def told(*command, text=None):
@@ -213,7 +210,7 @@ def main():
     if unknown:
         parser.error(f"the record has no {unknown[0]}")
     overlays = [PL061, nodes(node("fast", 4, "debounce-interval = <0>"))]
-    with Counted(row, OUT / "functions.serial.log", overlays=overlays, cpus=1,
+    with Counted(row, OUT / "functions.serial.log", overlays=overlays, cpus=1, counting=True,
                  append=f"{APPEND} nokaslr", files=files_of(row)) as guest:
         guest.sh(BEGIN, SECONDS)
         places = Places(row, guest)

@@ -57,6 +57,7 @@ class Boot(NamedTuple):
     firmware: bool = False
     devices: Sequence[str] = ()     # as QEMU takes them
     terminal: bool = False      # with a serial port more, see terminal.py
+    counting: bool = False      # its clock counts instructions, see qemu.COUNTING
 
 
 def nodes(*bodies):

@@ -2,30 +2,14 @@
 """`alloclab watch` on a serial terminal, as an emulator of terminals shows it."""
 
 import re
-import time
 
 import pytest
 
 from lab import DRIVER, STANDARD, Lab
-from terminal import Terminal
 
 pytestmark = [pytest.mark.ours, pytest.mark.command, pytest.mark.terminal]
 BOOT = STANDARD._replace(name="terminal", terminal=True)
 KEYS = "p press  P 100 presses  m M method  + - d size  c context  e other  q quit"
-IDLE_SECONDS = 15
-IDLE_PERCENT = 10
-IDLE_TIMES = 4
-TICKS_A_SECOND = 100
-
-
-@pytest.fixture(name="terminal")
-def fixture_terminal(guest, lab):
-    """The terminal; what runs on it ends with the test."""
-    assert lab.loaded()
-    terminal = Terminal(guest)
-    yield terminal
-    guest.run("kill $(cat /tmp/pid) 2>/dev/null; sleep 0.5; rm -f /tmp/pid")
-    terminal.read(0.1)
 
 
 def watch(terminal, button, before=""):
@@ -209,24 +193,6 @@ def test_ctrl_c_and_signals(terminal, guest, button):
     guest.sh(f"kill {pid}")
     assert gone(guest, pid)
     terminal.wait("a signal ended it")
-
-
-def test_idle(terminal, guest, button):
-    """It costs little while nothing happens, and reads no pages."""
-    button.hold(method="vmalloc", size="4M")
-    pid = watch(terminal, button)
-    terminal.read(2)
-
-    def ticks():
-        words = guest.sh(f"cat /proc/{pid}/stat").rpartition(")")[2].split()
-        return int(words[11]) + int(words[12])
-    used = []
-    # A guest counts as its own what others take of the processor that emulates it.
-    while not used or min(used) > IDLE_PERCENT and len(used) < IDLE_TIMES:
-        start, before = time.monotonic(), ticks()
-        terminal.read(IDLE_SECONDS)
-        used.append((ticks() - before) / TICKS_A_SECOND / (time.monotonic() - start) * 100)
-    assert min(used) <= IDLE_PERCENT, f"{used} percent of a processor"
 
 
 def test_without_terminal(lab, button, command):
