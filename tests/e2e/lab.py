@@ -327,7 +327,7 @@ class Button:
 
     def burst(self, count, **values):
         """Bind it anew, write files and press by a file, at once: the log's limit begins anew."""
-        self.guest.sh(f"{rebinding(self.name)} && {self._writing(values | {'press': count})}", 60)
+        self.guest.sh(f"{rebinding(self.name)} && {self._writing(values | {'press': count})}")
 
     def begun(self):
         """What waits in a shell of the guest until presses are carried out."""
