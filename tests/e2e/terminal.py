@@ -13,6 +13,9 @@ import pyte
 from guest.guest import Guest
 
 DEVICE = "/dev/ttyS0"
+# Waits for the end of the last session. Its first process ends then, and the kernel hangs up its
+# terminal, for whoever has opened it already, too.
+ENDED = "while kill -0 $(cat /tmp/session) 2>/dev/null; do usleep 20000; done"
 # Of a cell in a picture, in units of SVG.
 WIDTH, HEIGHT = 8, 17
 USUAL = "#d8d8d8"
@@ -48,7 +51,7 @@ class Terminal:
         self._emulate(columns, lines)
         # A terminal that nobody has open forgets its settings.
         guest.sh(f"[ -e /tmp/holder ] || {{ sleep 100000 <>{DEVICE} & echo $! >/tmp/holder; }}")
-        guest.sh(f"stty -F {DEVICE} 115200 sane")
+        guest.sh(f"{ENDED}; stty -F {DEVICE} 115200 sane")
         self.resize(columns, lines)
 
     def _emulate(self, columns, lines):
@@ -63,11 +66,9 @@ class Terminal:
     def run(self, command):
         """Start a command that has the terminal, which is empty then; return its process id."""
         self._screen.reset()
-        # When the first process of a session ends, what it has just written may be lost. The
-        # terminal is hung up then, for the next command too if that has opened it already.
+        # When the first process of a session ends, what it has just written may be lost.
         return int(self._guest.sh(
-            "touch /tmp/session; rm -f /tmp/pid; "
-            "while kill -0 $(cat /tmp/session) 2>/dev/null; do usleep 20000; done; "
+            f"touch /tmp/session; rm -f /tmp/pid; {ENDED}; "
             "setsid -c sh -c 'trap : INT; "
             f'sh -c "echo \\$\\$ >/tmp/pid; exec {command}"; sleep 1'
             f"' <{DEVICE} >{DEVICE} 2>&1 & echo $! >/tmp/session; "
