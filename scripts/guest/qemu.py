@@ -6,7 +6,7 @@ from guest.machine import busybox_of, machine_of, with_firmware
 
 MEMORY_MB = 512
 CPUS = 2
-# One instruction a nanosecond; while the guest waits, its clock runs ahead. For one processor.
+# One instruction a nanosecond; while the guest waits, its clock runs ahead. Processors take turns.
 COUNTING = ["-icount", "shift=0,sleep=off,align=off", "-seed", "1",
             "-rtc", "base=2026-01-01,clock=vm"]
 
