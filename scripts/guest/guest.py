@@ -43,8 +43,7 @@ class Guest:
     """A guest; a `with` statement starts it and ends QEMU in every case."""
 
     def __init__(self, row, log, *, overlays=(), files=None, memory=qemu.MEMORY_MB,
-                 cpus=qemu.CPUS, append="", firmware=False, devices=(),
-                 counting=False):
+                 cpus=qemu.CPUS, append="", firmware=False, devices=(), counting=False):
         self.row = row
         self.log = Log(Path(log))
         self._overlays = list(overlays)
